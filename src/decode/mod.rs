@@ -1,0 +1,3 @@
+//! From bytes to columns: one decoder for each format.
+
+pub mod json;

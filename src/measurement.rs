@@ -1,0 +1,73 @@
+//! The one record of what was measured.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// What kind of question a statistic answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// How much traffic there is, how fast and how healthy.
+    Telemetry,
+    /// Whether the values are usable.
+    Quality,
+    /// Whether the values are distributed as in the reference.
+    Drift,
+}
+
+impl Family {
+    pub const ALL: [Family; 3] = [Family::Telemetry, Family::Quality, Family::Drift];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Telemetry => "telemetry",
+            Family::Quality => "quality",
+            Family::Drift => "drift",
+        }
+    }
+}
+
+/// A statistic's value for one subject, slice and window. The same record goes to the measurements topic, the HTTP API,
+/// the output of `replay` and, as a gauge, to Prometheus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    pub model: String,
+    pub version: String,
+    /// Which rows: `""` for all.
+    pub slice: String,
+    pub window_start: Time,
+    pub window_end: Time,
+    /// Rows of the window, in the log that has the subject.
+    pub rows: u64,
+    pub family: Family,
+    /// A feature, `prediction`, `score`, `latency`, `error`, or `""` for the whole log.
+    pub subject: String,
+    pub statistic: String,
+    /// `None` when it could not be known; then `undefined` says why.
+    pub value: Option<f64>,
+    #[serde(default)]
+    pub undefined: Option<String>,
+    /// The probability, if nothing has changed, of a value at least this extreme.
+    #[serde(default)]
+    pub p_value: Option<f64>,
+    /// The ends of the interval in which the value is, where the statistic has one.
+    #[serde(default)]
+    pub low: Option<f64>,
+    #[serde(default)]
+    pub high: Option<f64>,
+    /// The most by which counting on a grid can have changed the value; zero where it is exact.
+    #[serde(default)]
+    pub error_bound: Option<f64>,
+    /// The value beyond which `breached` is true.
+    #[serde(default)]
+    pub threshold: Option<f64>,
+    /// Whether the value is beyond the threshold and the change statistically real; `None` without a threshold or value.
+    #[serde(default)]
+    pub breached: Option<bool>,
+    /// The content hash of the reference that the window was compared with.
+    #[serde(default)]
+    pub reference: Option<String>,
+    /// 0 when the window was first published.
+    pub revision: u32,
+}

@@ -1,0 +1,63 @@
+//! A monitor: what is watched, on what, against what, and what to do about it.
+
+use std::sync::Arc;
+
+use crate::rule::Rule;
+use crate::schema::{Field, Schema};
+use crate::stat::Statistic;
+use crate::time::Windowing;
+
+/// Everything that one file under `rules/` says, checked.
+#[derive(Debug)]
+pub struct Monitor {
+    /// The model's name, which is also the monitor's.
+    pub model: String,
+    pub inputs: Vec<Input>,
+    pub schema: Schema,
+    pub reference: Source,
+    /// The most values of a numeric axis.
+    pub resolution: usize,
+    pub windowing: Windowing,
+    pub measures: Vec<Measure>,
+    pub rules: Vec<Arc<Rule>>,
+}
+
+/// A log that the monitor reads, and which of the schema's fields it carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    pub topic: String,
+    /// Indices into the schema's fields.
+    pub fields: Vec<usize>,
+}
+
+/// Where the reference comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A file of Parquet, CSV or NDJSON.
+    Dataset(std::path::PathBuf),
+    /// The first so many rows of each version.
+    Learnt { rows: usize },
+}
+
+/// A statistic that the monitor wants of a subject.
+#[derive(Clone, Copy)]
+pub struct Measure {
+    /// An index into the schema's fields; `None` for each log as a whole.
+    pub field: Option<usize>,
+    pub statistic: &'static Statistic,
+    pub threshold: Option<f64>,
+    /// A breach also needs the p-value, where the statistic has one, to be at most this.
+    pub significance: f64,
+}
+
+impl std::fmt::Debug for Measure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}({:?}) > {:?}", self.statistic.name, self.field, self.threshold)
+    }
+}
+
+impl Monitor {
+    pub fn fields(&self) -> &[Field] {
+        &self.schema.fields
+    }
+}

@@ -1,0 +1,129 @@
+//! A batch of rows as Arrow columns: what every decoder makes, and what shards and references count.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, Float64Array, Int64Array, StringArray};
+
+use crate::schema::{Kind, Path};
+use crate::time::Time;
+
+/// A column that is wanted of each row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wanted {
+    pub path: Path,
+    pub kind: Kind,
+}
+
+/// Why a row has no usable value in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Absent {
+    /// The value is there and null.
+    Null = 1,
+    /// No key leads to it.
+    Missing = 2,
+    /// It is of another kind than wanted.
+    Mistyped = 3,
+}
+
+impl Absent {
+    /// The reason that a mark stands for; the mark 0 says that there is a value.
+    pub fn of(mark: u8) -> Option<Absent> {
+        [Absent::Null, Absent::Missing, Absent::Mistyped].into_iter().find(|absent| *absent as u8 == mark)
+    }
+}
+
+/// The values of one column. Where the array is null, `marks` has the reason.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub values: Values,
+    /// One mark for each row (see [`Absent`]), or empty when every row has a value.
+    pub marks: Arc<[u8]>,
+}
+
+/// Arrow arrays by the kind of field; flags are numbers, 0 for no and 1 for yes; times are milliseconds.
+#[derive(Clone, Debug)]
+pub enum Values {
+    Numeric(Float64Array),
+    Categorical(StringArray),
+    Flag(Float64Array),
+    Time(Int64Array),
+}
+
+impl Column {
+    /// Why a row has no value, `None` when it has one.
+    #[inline]
+    pub fn absent(&self, row: usize) -> Option<Absent> {
+        self.marks.get(row).and_then(|&mark| Absent::of(mark))
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Numeric(array) | Values::Flag(array) => array.len(),
+            Values::Categorical(array) => array.len(),
+            Values::Time(array) => array.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A batch of rows. Columns are in the order in which they were wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// For each row, its offset in the partition it came from.
+    pub offsets: Vec<i64>,
+    /// For each row, when its record was logged, where that is known.
+    pub logged: Vec<Option<Time>>,
+    pub columns: Vec<Column>,
+}
+
+impl Rows {
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+}
+
+/// Why a record could not be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The bytes are not a JSON object.
+    NotJson,
+    /// The bytes are longer than a record may be.
+    TooLarge,
+    /// No value, or null, where the time should be.
+    NoTime,
+    /// What stands where the time should be is not a time.
+    BadTime,
+    /// The time is implausibly early, or ahead of the log.
+    TimeOutOfRange,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 5] =
+        [Reason::NotJson, Reason::TooLarge, Reason::NoTime, Reason::BadTime, Reason::TimeOutOfRange];
+
+    /// The value of the label `reason` and of the dead letter's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::NotJson => "not_json",
+            Reason::TooLarge => "too_large",
+            Reason::NoTime => "no_time",
+            Reason::BadTime => "bad_time",
+            Reason::TimeOutOfRange => "time_out_of_range",
+        }
+    }
+}
+
+/// A record that was turned away, by its offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    pub offset: i64,
+    pub reason: Reason,
+}

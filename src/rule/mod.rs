@@ -1,0 +1,42 @@
+//! Rules: when measurements are worth telling someone.
+
+pub mod alert;
+pub mod condition;
+
+use std::collections::BTreeMap;
+
+use crate::time::Span;
+use condition::Condition;
+
+/// One alert rule of a monitor.
+#[derive(Debug)]
+pub struct Rule {
+    pub name: String,
+    pub when: Condition,
+    /// Windows in a row for which the condition has to hold.
+    pub for_windows: u32,
+    pub severity: Severity,
+    /// Templates by label and annotation name.
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// Names of receivers.
+    pub notify: Vec<String>,
+    pub retrain: Option<Retrain>,
+}
+
+/// That a firing alert asks for a retrain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrain {
+    /// What the request is called, for its receiver to choose by.
+    pub name: String,
+    /// No second request of this name for the same model and version within this much event time.
+    pub cooldown: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}

@@ -1,0 +1,139 @@
+//! The table of statistics: functions of tallies, one file and one row each.
+
+pub mod chi_squared;
+pub mod error_rate;
+pub mod js_distance;
+pub mod ks;
+pub mod latency;
+pub mod mismatch_rate;
+pub mod missing_rate;
+pub mod nan_rate;
+pub mod null_rate;
+pub mod out_of_range_rate;
+pub mod psi;
+pub mod rows;
+pub mod rows_per_second;
+pub mod unseen_rate;
+pub mod wasserstein;
+
+use crate::grid::Axis;
+use crate::measurement::Family;
+use crate::tally::FieldTally;
+use crate::time::Span;
+
+/// One row of the table: all that anything else needs to know of a statistic.
+pub struct Statistic {
+    /// What monitors, conditions, records and metrics call it.
+    pub name: &'static str,
+    pub family: Family,
+    pub on: On,
+    /// The unit that ends its metric's name: `ratio`, `seconds`, or empty for a pure number.
+    pub unit: &'static str,
+    /// The threshold of a monitor that names none.
+    pub threshold: Option<f64>,
+    /// One sentence: what it is, its convention and its range.
+    pub about: &'static str,
+    pub compute: fn(&Case) -> Answer,
+}
+
+/// What a statistic applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// The log as a whole.
+    Log,
+    /// Any field.
+    Field,
+    Numeric,
+    Categorical,
+    /// Numeric and categorical fields, but not flags.
+    Valued,
+    Latency,
+    Flag,
+}
+
+/// What a statistic is computed from.
+pub struct Case<'a> {
+    /// Rows of the window in the log that has the subject.
+    pub rows: u64,
+    pub window: Span,
+    /// The subject's counts; `None` for the log as a whole.
+    pub current: Option<Side<'a>>,
+    /// The reference's counts on the same axis; `None` when the reference does not have the subject.
+    pub reference: Option<&'a FieldTally>,
+    /// Fewer values than this on either side, and a comparison is undefined.
+    pub min_rows: u64,
+}
+
+/// One field's counts, and the axis they are on.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    pub axis: &'a Axis,
+    pub tally: &'a FieldTally,
+}
+
+/// A statistic's value, or why there is none.
+pub type Answer = Result<Reading, Undefined>;
+
+/// A value and what is known about it; see the fields of the same names in a measurement.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reading {
+    pub value: f64,
+    pub p_value: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub error_bound: Option<f64>,
+}
+
+impl Reading {
+    /// A value that is exact and has no sampling distribution of its own.
+    pub fn exact(value: f64) -> Reading {
+        Reading { value, ..Reading::default() }
+    }
+}
+
+/// Why a number cannot be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undefined {
+    #[error("no rows")]
+    NoRows,
+    #[error("too few rows: {n} of {least}")]
+    TooFewRows { n: u64, least: u64 },
+    #[error("too few rows in the reference: {n} of {least}")]
+    TooFewReferenceRows { n: u64, least: u64 },
+    #[error("the reference does not have it")]
+    NotInReference,
+    #[error("the reference has a single value")]
+    ReferenceIsConstant,
+    #[error("infinite values")]
+    Infinite,
+    #[error("only one category on both sides")]
+    OneCategory,
+    #[error("does not apply to this kind of field")]
+    NotApplicable,
+}
+
+/// Every statistic, in the order in which they are shown.
+pub const ALL: &[&Statistic] = &[
+    &rows::ROW,
+    &rows_per_second::ROW,
+    &latency::P50,
+    &latency::P95,
+    &latency::P99,
+    &error_rate::ROW,
+    &missing_rate::ROW,
+    &null_rate::ROW,
+    &nan_rate::ROW,
+    &mismatch_rate::ROW,
+    &out_of_range_rate::ROW,
+    &unseen_rate::ROW,
+    &psi::ROW,
+    &ks::ROW,
+    &wasserstein::ROW,
+    &js_distance::ROW,
+    &chi_squared::ROW,
+];
+
+/// The row of a statistic.
+pub fn find(family: Family, name: &str) -> Option<&'static Statistic> {
+    ALL.iter().copied().find(|row| row.family == family && row.name == name)
+}

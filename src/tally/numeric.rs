@@ -1,0 +1,167 @@
+//! Counts of a numeric field on its grid, with exact moments.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Chosen, Presence, Tally, values};
+use crate::exact::ExactSum;
+use crate::grid::{Axis, Grid};
+use crate::rows::{Column, Values};
+
+/// How many values fell in each cell of a grid, and what is needed of their size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NumericTally {
+    pub presence: Presence,
+    /// Values that are not a number; they are in no cell.
+    pub nan: u64,
+    /// Values in each cell of the grid, infinities in the outermost.
+    #[serde(with = "runs")]
+    pub counts: Vec<u64>,
+    pub infinite: u64,
+    /// The smallest and the largest finite value; positive and negative infinity when there is none.
+    pub min: f64,
+    pub max: f64,
+    /// The sum of the finite values, and of their squares (each square rounded to a double).
+    pub sum: ExactSum,
+    pub squares: ExactSum,
+    /// The sum of the finite values below the grid, and of those above it.
+    pub sum_below: ExactSum,
+    pub sum_above: ExactSum,
+}
+
+impl NumericTally {
+    /// Values that have a cell: finite and infinite ones.
+    pub fn n(&self) -> u64 {
+        self.presence.present() - self.nan
+    }
+
+    pub fn finite(&self) -> u64 {
+        self.n() - self.infinite
+    }
+
+    /// The mean of the finite values, `None` without any.
+    pub fn mean(&self) -> Option<f64> {
+        (self.finite() > 0).then(|| self.sum.value() / self.finite() as f64)
+    }
+
+    /// The standard deviation of the finite values, with `n - 1` in the denominator; `None` below two values.
+    pub fn standard_deviation(&self) -> Option<f64> {
+        let n = self.finite() as f64;
+        let mean = self.mean()?;
+        (n > 1.0).then(|| ((self.squares.value() - n * mean * mean).max(0.0) / (n - 1.0)).sqrt())
+    }
+
+    /// The smallest grid value, or cell's upper end, at or below which lies at least the share `q` of the values; and
+    /// the lower end of its cell, between which two the true quantile is.
+    pub fn quantile(&self, grid: &Grid, q: f64) -> Option<(f64, f64)> {
+        let n = self.n();
+        let rank = ((q * n as f64).ceil() as u64).clamp(1, n.max(1));
+        let mut seen = 0;
+        let cell = self.counts.iter().position(|&count| {
+            seen += count;
+            count > 0 && seen >= rank
+        })?;
+        let (low, high) = grid.bounds(cell);
+        Some((low.max(self.min), high.min(self.max)))
+    }
+}
+
+impl Tally for NumericTally {
+    fn empty(axis: &Axis) -> NumericTally {
+        let cells = match axis {
+            Axis::Numeric(grid) => grid.cells(),
+            _ => 0,
+        };
+        NumericTally {
+            presence: Presence::default(),
+            nan: 0,
+            counts: vec![0; cells],
+            infinite: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            sum: ExactSum::default(),
+            squares: ExactSum::default(),
+            sum_below: ExactSum::default(),
+            sum_above: ExactSum::default(),
+        }
+    }
+
+    fn observe(&mut self, axis: &Axis, column: &Column, chosen: Chosen) {
+        let Axis::Numeric(grid) = axis else { return };
+        let array = values!(column, Numeric).values();
+        let NumericTally { presence, nan, counts, infinite, min, max, sum, squares, sum_below, sum_above } = self;
+        let last = counts.len() - 1;
+        presence.observe(column, chosen, |row| {
+            let x = array[row];
+            if x.is_nan() {
+                *nan += 1;
+                return;
+            }
+            let cell = grid.cell(x);
+            counts[cell] += 1;
+            if x.is_infinite() {
+                *infinite += 1;
+                return;
+            }
+            *min = min.min(x);
+            *max = max.max(x);
+            sum.add(x);
+            squares.add(x * x);
+            if cell == 0 {
+                sum_below.add(x);
+            } else if cell == last {
+                sum_above.add(x);
+            }
+        });
+    }
+
+    fn merge(&mut self, other: &NumericTally) {
+        self.presence.merge(&other.presence);
+        self.nan += other.nan;
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += theirs;
+        }
+        self.infinite += other.infinite;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.sum.merge(&other.sum);
+        self.squares.merge(&other.squares);
+        self.sum_below.merge(&other.sum_below);
+        self.sum_above.merge(&other.sum_above);
+    }
+}
+
+/// Counts as the length and the non-zero cells, since a pane's rows reach few of a grid's thousands.
+mod runs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub fn serialize<S: Serializer>(counts: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut gap = 0u64;
+        let mut filled = Vec::new();
+        for &count in counts {
+            if count == 0 {
+                gap += 1;
+            } else {
+                filled.push((gap, count));
+                gap = 0;
+            }
+        }
+        (counts.len() as u64, filled).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+        // More cells than any configuration makes are a sign of a damaged record, not a reason to run out of memory.
+        const MOST: u64 = 1 << 24;
+        let (cells, filled) = <(u64, Vec<(u64, u64)>)>::deserialize(deserializer)?;
+        if cells > MOST {
+            return Err(de::Error::custom("too many cells"));
+        }
+        let mut counts = vec![0; cells as usize];
+        let mut at = 0u64;
+        for (gap, count) in filled {
+            at = at.saturating_add(gap);
+            *counts.get_mut(at as usize).ok_or_else(|| de::Error::custom("a count beyond the last cell"))? = count;
+            at += 1;
+        }
+        Ok(counts)
+    }
+}
