@@ -4,7 +4,7 @@
 # Usage: run.sh VERSION PORT DATA_DIR    start a broker on 127.0.0.1:PORT (its controller takes PORT+1)
 #        run.sh --fetch VERSION          only download the jars
 #
-# Needs Java 17 and Maven; VERSION is a release such as 3.9.1 or 4.1.1.
+# Needs Java 17, Maven and flock; VERSION is a release such as 3.9.1 or 4.1.1.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
