@@ -60,4 +60,10 @@ impl Monitor {
     pub fn fields(&self) -> &[Field] {
         &self.schema.fields
     }
+
+    /// The fields that a topic carries, in the order in which its shards count them.
+    pub fn fields_of(&self, topic: &str) -> Vec<Field> {
+        let input = self.inputs.iter().find(|input| input.topic == topic);
+        input.map_or(Vec::new(), |input| input.fields.iter().map(|&field| self.fields()[field].clone()).collect())
+    }
 }

@@ -68,6 +68,25 @@ impl Column {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// A column of the rows with these indices.
+    pub fn take(&self, rows: &[u32]) -> Column {
+        let pick = |array: &Float64Array| -> Float64Array {
+            rows.iter().map(|&row| array.is_valid(row as usize).then(|| array.value(row as usize))).collect()
+        };
+        let values = match &self.values {
+            Values::Numeric(array) => Values::Numeric(pick(array)),
+            Values::Flag(array) => Values::Flag(pick(array)),
+            Values::Categorical(array) => Values::Categorical(
+                rows.iter().map(|&row| array.is_valid(row as usize).then(|| array.value(row as usize))).collect(),
+            ),
+            Values::Time(array) => Values::Time(
+                rows.iter().map(|&row| array.is_valid(row as usize).then(|| array.value(row as usize))).collect(),
+            ),
+        };
+        let marks = rows.iter().filter_map(|&row| self.marks.get(row as usize).copied()).collect();
+        Column { values, marks }
+    }
 }
 
 /// A batch of rows. Columns are in the order in which they were wanted.

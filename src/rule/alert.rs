@@ -1,1 +1,196 @@
-//! TODO
+//! The life of an alert, and what is told about it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::condition::Verdict;
+use super::{Rule, Severity};
+use crate::measurement::Measurement;
+use crate::pane::Partition;
+use crate::time::{Time, Window};
+
+/// What makes an alert the same alert from window to window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AlertKey {
+    pub rule: String,
+    pub version: Arc<str>,
+    pub slice: Arc<str>,
+    /// `""` when the rule is asked once a window.
+    pub subject: String,
+}
+
+/// An alert that is pending or firing. There is none for what is fine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Active {
+    /// Stable through the whole episode: the same in the event that says firing and in the one that says resolved.
+    pub id: String,
+    /// The end of the first window for which the condition held.
+    pub since: Time,
+    /// Windows in a row for which it held, unknown ones not counted.
+    pub windows: u32,
+    pub firing: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The condition holds, but not yet for long enough.
+    Pending,
+    Firing,
+    Resolved,
+}
+
+/// One change in an alert's life, as it is published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertEvent {
+    pub id: String,
+    pub alert: String,
+    pub state: State,
+    pub severity: Severity,
+    pub model: String,
+    pub version: String,
+    pub slice: String,
+    pub subject: String,
+    pub window_start: Time,
+    pub window_end: Time,
+    pub since: Time,
+    pub condition: String,
+    /// Why it resolved; empty otherwise.
+    pub reason: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// The measurements that the condition names.
+    pub evidence: Vec<Measurement>,
+    /// Receivers to notify.
+    #[serde(skip)]
+    pub notify: Vec<String>,
+}
+
+/// A request for a retrain, as it is published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetrainRequest {
+    /// The same whenever this request is computed again.
+    pub id: String,
+    pub retrain: String,
+    pub model: String,
+    pub version: String,
+    /// The rule that asks, and its condition.
+    pub alert: String,
+    pub condition: String,
+    pub subjects: Vec<String>,
+    pub window_start: Time,
+    pub window_end: Time,
+    /// The measurements that the condition names, for each subject.
+    pub evidence: Vec<Measurement>,
+    /// The rows of the window: for each partition, the first and the last offset.
+    pub offsets: Vec<OffsetRange>,
+    /// No further request of this name for this model and version before this event time.
+    pub quiet_until: Time,
+}
+
+/// Offsets of one partition, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetRange {
+    #[serde(flatten)]
+    pub partition: Partition,
+    pub first: i64,
+    pub last: i64,
+}
+
+/// Moves an alert on by one window. `None` in the slot means that all is fine.
+///
+/// An unknown verdict changes nothing: what cannot be known neither raises an alert nor resolves one.
+pub fn step(slot: &mut Option<Active>, rule: &Rule, verdict: &Verdict, end: Time, id: impl FnOnce() -> String) -> Option<State> {
+    match verdict {
+        Verdict::Unknown(_) => None,
+        Verdict::Fails => slot.take().filter(|active| active.firing).map(|_| State::Resolved),
+        Verdict::Holds => {
+            let is_new = slot.is_none();
+            let active = slot.get_or_insert_with(|| Active { id: id(), since: end, windows: 0, firing: false });
+            active.windows += 1;
+            if !active.firing && active.windows >= rule.for_windows {
+                active.firing = true;
+                Some(State::Firing)
+            } else {
+                is_new.then_some(State::Pending)
+            }
+        }
+    }
+}
+
+/// The identity of an episode or request: the first 128 bits of the SHA-256 of its parts, in hexadecimal.
+pub fn stable_id(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Fills in a rule's label and annotation templates. One that fails shows its error, since an alert with a poor text is
+/// better than none.
+pub fn render(event: &mut AlertEvent, rule: &Rule, window: Window) {
+    let environment = minijinja::Environment::new();
+    let values: BTreeMap<&str, Option<f64>> =
+        event.evidence.iter().map(|m| (m.statistic.as_str(), m.value.map(rounded))).collect();
+    let context = minijinja::context! {
+        alert => event.alert, state => event.state, severity => event.severity, model => event.model,
+        version => event.version, slice => event.slice, subject => event.subject, condition => event.condition,
+        window_start => window.start.to_string(), window_end => window.end.to_string(),
+        since => event.since.to_string(), values => values, reason => event.reason,
+    };
+    let fill = |(name, template): (&String, &String)| {
+        let text = environment.render_str(template, &context).unwrap_or_else(|error| format!("({error})"));
+        (name.clone(), text)
+    };
+    event.labels = rule.labels.iter().map(fill).collect();
+    event.annotations = rule.annotations.iter().map(fill).collect();
+    let summary = summary(event);
+    event.annotations.entry("summary".to_owned()).or_insert(summary);
+}
+
+/// A line for a person: what, where, how much.
+fn summary(event: &AlertEvent) -> String {
+    let slice = if event.slice.is_empty() { String::new() } else { format!(", {}", event.slice) };
+    let subject = if event.subject.is_empty() { String::new() } else { format!("{} of ", event.subject) };
+    let version = if event.version.is_empty() { String::new() } else { format!(" version {}", event.version) };
+    let mut text = format!("{}: {subject}{}{version}{slice}", event.alert, event.model);
+    if event.state == State::Resolved {
+        text.push_str(&format!(" is resolved: {}", event.reason));
+        return text;
+    }
+    let values: Vec<String> = event.evidence.iter().map(in_words).collect();
+    if !values.is_empty() {
+        text.push_str(&format!(" has {}", values.join(", ")));
+    }
+    text
+}
+
+fn in_words(measurement: &Measurement) -> String {
+    let value = measurement.value.map_or("no value".to_owned(), |value| rounded(value).to_string());
+    match (measurement.threshold, measurement.p_value) {
+        (Some(threshold), None) => format!("{} {value} (threshold {threshold})", measurement.statistic),
+        (Some(threshold), Some(p)) => {
+            format!("{} {value} (threshold {threshold}, p = {})", measurement.statistic, short(p))
+        }
+        (None, Some(p)) => format!("{} {value} (p = {})", measurement.statistic, short(p)),
+        (None, None) => format!("{} {value}", measurement.statistic),
+    }
+}
+
+/// Four significant digits, which is what a person reads.
+fn rounded(x: f64) -> f64 {
+    if x == 0.0 || !x.is_finite() {
+        return x;
+    }
+    let scale = 10f64.powi(3 - x.abs().log10().floor() as i32);
+    if scale.is_finite() && scale > 0.0 { (x * scale).round() / scale } else { x }
+}
+
+fn short(p: f64) -> String {
+    if p < 1e-4 { format!("{p:.0e}") } else { format!("{p:.4}") }
+}

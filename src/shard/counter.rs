@@ -89,6 +89,8 @@ impl Counter {
         let Values::Time(instants) = &time.values else { return (Vec::new(), 0) };
         let mut groups: Vec<Group> = Vec::new();
         let (mut current, mut late) = (0, 0);
+        // Logs seldom change version from row to row, so the last one is looked at first.
+        let mut named: Option<(&str, Arc<str>)> = None;
         for row in 0..rows.len() {
             let offset = rows.offsets[row];
             let reason = match time.absent(row) {
@@ -115,14 +117,17 @@ impl Counter {
                 self.latest = Some(believed);
                 self.frontier = self.frontier.max(plan.windowing.frontier(believed));
             }
-            let version = version_of(&plan, rows, row);
+            let text = version_of(&plan, rows, row);
+            if named.as_ref().is_none_or(|(name, _)| *name != text) {
+                named = Some((text, self.known(text)));
+            }
+            let Some((_, version)) = &named else { continue };
             let fits = |group: &Group| {
-                group.pane <= at && at < group.pane + plan.windowing.every && &*group.version == version
+                group.pane <= at && at < group.pane + plan.windowing.every && group.version == *version
             };
             if !groups.get(current).is_some_and(fits) {
                 current = groups.iter().position(fits).unwrap_or_else(|| {
-                    let version = self.known(version);
-                    groups.push(Group { pane: plan.windowing.pane(at), version, rows: Vec::new() });
+                    groups.push(Group { pane: plan.windowing.pane(at), version: version.clone(), rows: Vec::new() });
                     groups.len() - 1
                 });
             }

@@ -1,0 +1,294 @@
+//! One window's verdict: its measurements, what its rules say of them, and what follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Effect;
+use crate::measurement::Measurement;
+use crate::monitor::{Measure, Monitor};
+use crate::pane::{Pane, PaneKey, Partition};
+use crate::reference::Reference;
+use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
+use crate::rule::{Retrain, Rule};
+use crate::stat::{Case, Side};
+use crate::tally::{FieldTally, Tally};
+use crate::time::{Time, Window};
+
+/// The rows of a window that are of one version and slice, by the log that they are in.
+#[derive(Default)]
+pub(super) struct Group {
+    logs: BTreeMap<Arc<str>, Log>,
+    offsets: BTreeMap<Partition, (i64, i64)>,
+}
+
+struct Log {
+    rows: u64,
+    fields: Vec<FieldTally>,
+    reference: Arc<Reference>,
+}
+
+impl Group {
+    pub fn add(&mut self, key: &PaneKey, pane: &Pane, fields: Vec<FieldTally>, reference: Arc<Reference>) {
+        let range = self.offsets.entry(key.partition.clone()).or_insert(pane.offsets);
+        *range = (range.0.min(pane.offsets.0), range.1.max(pane.offsets.1));
+        match self.logs.get_mut(&key.partition.topic) {
+            None => {
+                self.logs.insert(key.partition.topic.clone(), Log { rows: pane.rows, fields, reference });
+            }
+            Some(log) => {
+                log.rows += pane.rows;
+                log.fields.iter_mut().zip(&fields).for_each(|(mine, theirs)| mine.merge(theirs));
+            }
+        }
+    }
+}
+
+/// What a window is judged with.
+pub(super) struct Judged<'a> {
+    pub monitor: &'a Monitor,
+    pub window: Window,
+    pub groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
+    pub alerts: &'a mut BTreeMap<AlertKey, Active>,
+    pub quiet: &'a mut BTreeMap<(String, Arc<str>), Time>,
+}
+
+pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for ((version, slice), group) in std::mem::take(&mut judged.groups) {
+        let measurements = measure(judged.monitor, judged.window, &version, &slice, &group);
+        let mut told = Vec::new();
+        for rule in &judged.monitor.rules {
+            let events = ask(&mut judged, rule, &version, &slice, &measurements);
+            let retrain = rule.retrain.as_ref().and_then(|retrain| {
+                request(&mut judged, rule, retrain, &version, &slice, &group, &measurements, &events)
+            });
+            told.extend(events.into_iter().map(|event| Effect::Alert(Box::new(event))));
+            told.extend(retrain.map(|request| Effect::Retrain(Box::new(request))));
+        }
+        effects.push(Effect::Measured(measurements));
+        effects.append(&mut told);
+        judged.groups.insert((version, slice), Group::default());
+    }
+    effects.extend(superseded(&mut judged).into_iter().map(|event| Effect::Alert(Box::new(event))));
+    effects
+}
+
+/// Computes all that the monitor measures.
+fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group: &Group) -> Vec<Measurement> {
+    let mut measurements = Vec::new();
+    for input in &monitor.inputs {
+        let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
+        // With one log, "" says all that its name would.
+        let of_log = if monitor.inputs.len() == 1 { "" } else { topic };
+        for measure in &monitor.measures {
+            let (subject, current, reference) = match measure.field {
+                None => (of_log, None, None),
+                Some(field) => {
+                    let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
+                    let subject = monitor.fields()[field].subject.as_str();
+                    let counted = log.reference.fields.get(subject);
+                    let Some(tally) = log.fields.get(at) else { continue };
+                    (subject, Some(tally), counted)
+                }
+            };
+            let default_axis = monitor.default_axis(measure.field);
+            let axis = reference.map_or(&default_axis, |counted| &counted.axis);
+            let case = Case {
+                rows: log.rows,
+                window: monitor.windowing.size,
+                current: current.map(|tally| Side { axis, tally }),
+                reference: reference.map(|counted| &counted.tally),
+                min_rows: monitor.windowing.min_rows,
+            };
+            let hash = reference.map(|_| log.reference.hash.clone());
+            measurements.push(record(monitor, window, version, slice, subject, measure, &case, hash));
+        }
+    }
+    measurements
+}
+
+#[allow(clippy::too_many_arguments, reason = "it fills in a flat record, whose fields these are")]
+fn record(
+    monitor: &Monitor,
+    window: Window,
+    version: &str,
+    slice: &str,
+    subject: &str,
+    measure: &Measure,
+    case: &Case,
+    reference: Option<String>,
+) -> Measurement {
+    let answer = (measure.statistic.compute)(case);
+    let reading = answer.ok();
+    let value = reading.map(|reading| reading.value);
+    let significant = reading.is_some_and(|reading| reading.p_value.is_none_or(|p| p <= measure.significance));
+    let breached = measure.threshold.zip(value).map(|(threshold, value)| value > threshold && significant);
+    Measurement {
+        model: monitor.model.clone(),
+        version: version.to_owned(),
+        slice: slice.to_owned(),
+        window_start: window.start,
+        window_end: window.end,
+        rows: case.rows,
+        family: measure.statistic.family,
+        subject: subject.to_owned(),
+        statistic: measure.statistic.name.to_owned(),
+        value,
+        undefined: answer.err().map(|why| why.to_string()),
+        p_value: reading.and_then(|reading| reading.p_value),
+        low: reading.and_then(|reading| reading.low),
+        high: reading.and_then(|reading| reading.high),
+        error_bound: reading.and_then(|reading| reading.error_bound),
+        threshold: measure.threshold,
+        breached,
+        reference,
+        revision: 0,
+    }
+}
+
+/// Asks a rule of every subject it concerns, and moves its alerts on.
+fn ask(
+    judged: &mut Judged,
+    rule: &Rule,
+    version: &Arc<str>,
+    slice: &Arc<str>,
+    measurements: &[Measurement],
+) -> Vec<AlertEvent> {
+    let (monitor, window) = (judged.monitor, judged.window);
+    let measured: BTreeSet<&str> = measurements.iter().map(|m| m.subject.as_str()).collect();
+    let subjects: Vec<&str> = if rule.when.is_per_subject() {
+        let concerned = monitor.fields().iter().filter(|field| rule.when.concerns(field));
+        concerned.map(|field| field.subject.as_str()).filter(|subject| measured.contains(subject)).collect()
+    } else {
+        vec![""]
+    };
+    let mut events = Vec::new();
+    for subject in subjects {
+        let key = AlertKey {
+            rule: rule.name.clone(),
+            version: version.clone(),
+            slice: slice.clone(),
+            subject: subject.to_owned(),
+        };
+        let verdict = rule.when.ask(measurements, subject);
+        let mut slot = judged.alerts.remove(&key);
+        let before = slot.clone();
+        let id = || alert::stable_id(&[&monitor.model, &rule.name, version, slice, subject, &window.end.to_string()]);
+        let change = alert::step(&mut slot, rule, &verdict, window.end, id);
+        if let Some(state) = change
+            && let Some(active) = slot.as_ref().or(before.as_ref())
+        {
+            let evidence = evidence(rule, measurements, subject);
+            let reason = if state == State::Resolved { "the condition no longer holds" } else { "" };
+            events.push(told(monitor, window, rule, &key, active, state, reason, evidence));
+        }
+        if let Some(active) = slot {
+            judged.alerts.insert(key, active);
+        }
+    }
+    events
+}
+
+/// The measurements that a rule's condition names.
+fn evidence(rule: &Rule, measurements: &[Measurement], subject: &str) -> Vec<Measurement> {
+    let named = |m: &&Measurement| {
+        rule.when.names().iter().any(|name| {
+            let of_subject = name.subject.as_deref().map_or(m.subject == subject || m.subject.is_empty(), |fixed| m.subject == fixed);
+            m.family == name.family && m.statistic == name.statistic && of_subject
+        })
+    };
+    measurements.iter().filter(named).cloned().collect()
+}
+
+#[allow(clippy::too_many_arguments, reason = "it fills in a flat record, whose fields these are")]
+fn told(
+    monitor: &Monitor,
+    window: Window,
+    rule: &Rule,
+    key: &AlertKey,
+    active: &Active,
+    state: State,
+    reason: &str,
+    evidence: Vec<Measurement>,
+) -> AlertEvent {
+    let mut event = AlertEvent {
+        id: active.id.clone(),
+        alert: rule.name.clone(),
+        state,
+        severity: rule.severity,
+        model: monitor.model.clone(),
+        version: key.version.to_string(),
+        slice: key.slice.to_string(),
+        subject: key.subject.clone(),
+        window_start: window.start,
+        window_end: window.end,
+        since: active.since,
+        condition: rule.when.text().to_owned(),
+        reason: reason.to_owned(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        evidence,
+        notify: rule.notify.clone(),
+    };
+    alert::render(&mut event, rule, window);
+    event
+}
+
+/// The request for a retrain that follows when alerts of a rule begin to fire, unless one was made not long ago.
+#[allow(clippy::too_many_arguments, reason = "it gathers the evidence from everything that is known of the window")]
+fn request(
+    judged: &mut Judged,
+    rule: &Rule,
+    retrain: &Retrain,
+    version: &Arc<str>,
+    slice: &Arc<str>,
+    group: &Group,
+    measurements: &[Measurement],
+    events: &[AlertEvent],
+) -> Option<RetrainRequest> {
+    events.iter().find(|event| event.state == State::Firing)?;
+    let (monitor, window) = (judged.monitor, judged.window);
+    let quiet = judged.quiet.entry((retrain.name.clone(), version.clone())).or_insert(Time::MIN);
+    if window.end < *quiet {
+        return None;
+    }
+    *quiet = window.end + retrain.cooldown;
+    let firing = judged.alerts.iter().filter(|(key, active)| {
+        active.firing && key.rule == rule.name && key.version == *version && key.slice == *slice
+    });
+    let subjects: Vec<String> = firing.map(|(key, _)| key.subject.clone()).collect();
+    let offsets = group.offsets.iter().map(|(partition, &(first, last))| {
+        OffsetRange { partition: partition.clone(), first, last }
+    });
+    Some(RetrainRequest {
+        id: alert::stable_id(&["retrain", &monitor.model, &retrain.name, version, slice, &window.end.to_string()]),
+        retrain: retrain.name.clone(),
+        model: monitor.model.clone(),
+        version: version.to_string(),
+        alert: rule.name.clone(),
+        condition: rule.when.text().to_owned(),
+        evidence: subjects.iter().flat_map(|subject| evidence(rule, measurements, subject)).collect(),
+        subjects,
+        window_start: window.start,
+        window_end: window.end,
+        offsets: offsets.collect(),
+        quiet_until: *quiet,
+    })
+}
+
+/// Resolves the alerts of versions that no longer serve, because another one does. Silence alone resolves nothing.
+fn superseded(judged: &mut Judged) -> Vec<AlertEvent> {
+    let serving: BTreeSet<Arc<str>> =
+        judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
+    let Some(successor) = serving.last().cloned() else { return Vec::new() };
+    let gone = |key: &AlertKey| !key.version.is_empty() && !serving.contains(&key.version);
+    let keys: Vec<AlertKey> = judged.alerts.keys().filter(|key| gone(key)).cloned().collect();
+    let mut events = Vec::new();
+    for key in keys {
+        let Some(active) = judged.alerts.remove(&key).filter(|active| active.firing) else { continue };
+        let Some(rule) = judged.monitor.rules.iter().find(|rule| rule.name == key.rule) else { continue };
+        let reason = format!("version {} no longer serves, version {successor} does", key.version);
+        events.push(told(judged.monitor, judged.window, rule, &key, &active, State::Resolved, &reason, Vec::new()));
+    }
+    events
+}

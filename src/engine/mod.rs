@@ -1,0 +1,161 @@
+//! The engine: one event in, a list of effects out.
+//!
+//! It waits until every partition has passed a window's end, merges the window's panes, computes what the monitor
+//! measures, asks its rules, and says what is to be told. It keeps no clock and does nothing itself, so the same events
+//! always have the same effects, whether they come from Kafka, from a file or from a test.
+
+mod judge;
+mod watched;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measurement::Measurement;
+use crate::monitor::Monitor;
+use crate::pane::{Pane, Partition};
+use crate::reference::Reference;
+use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
+use crate::shard::Report;
+use crate::time::Time;
+use watched::Watched;
+
+/// What can happen.
+#[derive(Debug)]
+pub enum Event {
+    /// A partition is to be waited for. `latest` says for each model how far it had been read before a restart.
+    Assigned { partition: Partition, latest: BTreeMap<Arc<str>, Time> },
+    /// A partition is another's to read now.
+    Revoked(Partition),
+    /// A partition has been read to its end and is silent: the others need not wait for it.
+    Idle(Partition),
+    /// A shard has counted a batch.
+    Report(Report),
+    /// A shard has begun to count what was learnt, from this pane on.
+    Started { learnt: LearntKey, partition: Partition, from: Time },
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// The measurements of one window of one version and slice.
+    Measured(Vec<Measurement>),
+    Alert(Box<AlertEvent>),
+    Retrain(Box<RetrainRequest>),
+    /// Shards are to count this version on this reference, and to say from when they do.
+    Learnt { learnt: LearntKey, reference: Arc<Reference> },
+    /// Rows of a pane that came when windows with it had been published.
+    Late { model: Arc<str>, rows: u64 },
+    /// Panes of this model that start before this are no longer needed.
+    Expired { model: Arc<str>, before: Time },
+}
+
+/// What a learnt reference is for: each version learns its own, in each log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LearntKey {
+    pub model: Arc<str>,
+    pub version: Arc<str>,
+    pub topic: Arc<str>,
+}
+
+/// What of a monitor's state has to outlive the process, beside panes and learnt references.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Windows that end at or before this have been published.
+    pub published: Time,
+    pub alerts: Vec<(AlertKey, Active)>,
+    /// For each retrain's name and version, until when no further one is requested.
+    pub quiet: Vec<((String, Arc<str>), Time)>,
+    /// From when a learnt reference is counted on.
+    pub started: Vec<(LearntKey, Time)>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State { published: Time::MIN, alerts: Vec::new(), quiet: Vec::new(), started: Vec::new() }
+    }
+}
+
+/// What a monitor starts with.
+pub struct Start {
+    pub monitor: Arc<Monitor>,
+    /// The reference of all versions; `None` when each version learns its own.
+    pub reference: Option<Arc<Reference>>,
+    pub learnt: Vec<(LearntKey, Arc<Reference>)>,
+    pub state: State,
+    pub panes: Vec<Pane>,
+}
+
+#[derive(Debug, Default)]
+pub struct Engine {
+    monitors: BTreeMap<Arc<str>, Watched>,
+}
+
+impl Engine {
+    pub fn new(starts: impl IntoIterator<Item = Start>) -> Engine {
+        let monitors = starts.into_iter().map(|start| (Arc::from(start.monitor.model.as_str()), Watched::new(start)));
+        Engine { monitors: monitors.collect() }
+    }
+
+    /// Takes in one event.
+    pub fn step(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Assigned { partition, latest } => {
+                for (model, watched) in self.reading(&partition) {
+                    watched.assign(&partition, latest.get(&model).copied());
+                }
+            }
+            Event::Revoked(partition) => {
+                self.reading(&partition).for_each(|(_, watched)| watched.revoke(&partition, &mut effects));
+            }
+            Event::Idle(partition) => {
+                self.reading(&partition).for_each(|(_, watched)| watched.idle(&partition, &mut effects));
+            }
+            Event::Report(report) => {
+                for progress in report.progress {
+                    if let Some(watched) = self.monitors.get_mut(&progress.model) {
+                        watched.progress(&report.partition, progress, &mut effects);
+                    }
+                }
+            }
+            Event::Started { learnt, partition, from } => {
+                if let Some(watched) = self.monitors.get_mut(&learnt.model) {
+                    watched.started(learnt, &partition, from, &mut effects);
+                }
+            }
+        }
+        effects
+    }
+
+    fn reading<'a>(&'a mut self, partition: &'a Partition) -> impl Iterator<Item = (Arc<str>, &'a mut Watched)> {
+        let reads = |watched: &Watched| watched.monitor.inputs.iter().any(|input| *input.topic == *partition.topic);
+        self.monitors.iter_mut().filter(move |(_, w)| reads(w)).map(|(model, watched)| (model.clone(), watched))
+    }
+
+    /// What of a monitor has to be stored.
+    pub fn state(&self, model: &str) -> Option<State> {
+        self.monitors.get(model).map(Watched::state)
+    }
+
+    pub fn models(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.monitors.keys()
+    }
+
+    /// Alerts that are pending or firing, with the model that each is of.
+    pub fn alerts(&self) -> impl Iterator<Item = (&Arc<str>, &AlertKey, &Active)> {
+        self.monitors.iter().flat_map(|(model, w)| w.alerts.iter().map(move |(key, active)| (model, key, active)))
+    }
+
+    /// How far each partition of a model has been counted, and whether it is waited for.
+    pub fn frontiers(&self, model: &str) -> impl Iterator<Item = (&Partition, Time, bool)> {
+        let lanes = self.monitors.get(model).into_iter().flat_map(|watched| &watched.lanes);
+        lanes.map(|(partition, lane)| (partition, lane.frontier, !lane.idle))
+    }
+
+    /// The end of the last window that was published.
+    pub fn published(&self, model: &str) -> Option<Time> {
+        self.monitors.get(model).map(|watched| watched.published).filter(|&at| at != Time::MIN)
+    }
+}

@@ -1,0 +1,194 @@
+//! One monitor as it runs: which partitions it waits for, the panes it holds, and the references it learns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::judge::{Group, Judged, judge};
+use super::{Effect, LearntKey, Start, State};
+use crate::monitor::{Monitor, Source};
+use crate::pane::{Pane, PaneKey, Partition};
+use crate::reference::Reference;
+use crate::rows::Rows;
+use crate::rule::alert::{Active, AlertKey};
+use crate::shard::Progress;
+use crate::time::Time;
+
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub monitor: Arc<Monitor>,
+    reference: Option<Arc<Reference>>,
+    learnt: BTreeMap<LearntKey, Arc<Reference>>,
+    samples: BTreeMap<LearntKey, Vec<Rows>>,
+    /// Shards that have not yet said from when they count what was learnt; until then no window is complete.
+    awaited: BTreeSet<(LearntKey, Partition)>,
+    /// Panes before this were learnt from in some partition, so no window may hold them.
+    started: BTreeMap<LearntKey, Time>,
+    pub lanes: BTreeMap<Partition, Lane>,
+    panes: BTreeMap<PaneKey, Pane>,
+    pub published: Time,
+    pub alerts: BTreeMap<AlertKey, Active>,
+    quiet: BTreeMap<(String, Arc<str>), Time>,
+}
+
+/// How far a partition is.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub frontier: Time,
+    pub idle: bool,
+}
+
+impl Watched {
+    pub fn new(start: Start) -> Watched {
+        Watched {
+            monitor: start.monitor,
+            reference: start.reference,
+            learnt: start.learnt.into_iter().collect(),
+            samples: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            started: start.state.started.into_iter().collect(),
+            lanes: BTreeMap::new(),
+            panes: start.panes.into_iter().map(|pane| (pane.key.clone(), pane)).collect(),
+            published: start.state.published,
+            alerts: start.state.alerts.into_iter().collect(),
+            quiet: start.state.quiet.into_iter().collect(),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        State {
+            published: self.published,
+            alerts: self.alerts.iter().map(|(key, active)| (key.clone(), active.clone())).collect(),
+            quiet: self.quiet.iter().map(|(key, until)| (key.clone(), *until)).collect(),
+            started: self.started.iter().map(|(key, from)| (key.clone(), *from)).collect(),
+        }
+    }
+
+    pub fn assign(&mut self, partition: &Partition, latest: Option<Time>) {
+        let frontier = latest.map_or(Time::MIN, |latest| self.monitor.windowing.frontier(latest));
+        self.lanes.insert(partition.clone(), Lane { frontier, idle: false });
+    }
+
+    pub fn revoke(&mut self, partition: &Partition, effects: &mut Vec<Effect>) {
+        self.lanes.remove(partition);
+        self.awaited.retain(|(_, awaited)| awaited != partition);
+        self.publish(effects);
+    }
+
+    pub fn idle(&mut self, partition: &Partition, effects: &mut Vec<Effect>) {
+        if let Some(lane) = self.lanes.get_mut(partition).filter(|lane| !lane.idle) {
+            lane.idle = true;
+            self.publish(effects);
+        }
+    }
+
+    pub fn progress(&mut self, partition: &Partition, progress: Progress, effects: &mut Vec<Effect>) {
+        // A partition that was revoked in the meantime no longer counts here.
+        let Some(lane) = self.lanes.get_mut(partition) else { return };
+        lane.frontier = lane.frontier.max(progress.frontier);
+        lane.idle = false;
+        for pane in progress.closed {
+            if pane.key.start < self.published {
+                effects.push(Effect::Late { model: progress.model.clone(), rows: pane.rows });
+            }
+            self.panes.insert(pane.key.clone(), pane);
+        }
+        for (version, rows) in progress.samples {
+            self.learn(partition, version, rows, effects);
+        }
+        self.publish(effects);
+    }
+
+    /// Takes in rows to learn from; when there are enough, makes the reference.
+    fn learn(&mut self, partition: &Partition, version: Arc<str>, rows: Rows, effects: &mut Vec<Effect>) {
+        let Source::Learnt { rows: wanted } = self.monitor.reference else { return };
+        let (model, topic) = (Arc::from(self.monitor.model.as_str()), partition.topic.clone());
+        let key = LearntKey { model, version, topic };
+        if self.learnt.contains_key(&key) {
+            return;
+        }
+        let sample = self.samples.entry(key.clone()).or_default();
+        sample.push(rows);
+        if sample.iter().map(Rows::len).sum::<usize>() < wanted {
+            return;
+        }
+        let sample = self.samples.remove(&key).unwrap_or_default();
+        let fields = self.monitor.fields_of(&key.topic);
+        let reference = Arc::new(Reference::build("learnt", &fields, &sample, self.monitor.resolution));
+        self.learnt.insert(key.clone(), reference.clone());
+        let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);
+        self.awaited.extend(readers.map(|lane| (key.clone(), lane.clone())));
+        effects.push(Effect::Learnt { learnt: key, reference });
+    }
+
+    pub fn started(&mut self, learnt: LearntKey, partition: &Partition, from: Time, effects: &mut Vec<Effect>) {
+        self.awaited.remove(&(learnt.clone(), partition.clone()));
+        let start = self.started.entry(learnt).or_insert(from);
+        *start = from.max(*start);
+        self.publish(effects);
+    }
+
+    /// Publishes every window that is complete, in order.
+    fn publish(&mut self, effects: &mut Vec<Effect>) {
+        let before = self.published;
+        while let Some(end) = self.next_complete() {
+            self.publish_one(end, effects);
+            self.published = end;
+            self.expire();
+        }
+        if self.published > before {
+            let model = Arc::from(self.monitor.model.as_str());
+            effects.push(Effect::Expired { model, before: self.needed_from() });
+        }
+    }
+
+    /// The end of the next window that has rows, if all partitions that are waited for have passed it.
+    fn next_complete(&self) -> Option<Time> {
+        if !self.awaited.is_empty() {
+            return None;
+        }
+        let passed = self.lanes.values().filter(|lane| !lane.idle).map(|lane| lane.frontier).min()?;
+        let every = self.monitor.windowing.every;
+        // Expired panes are gone, so the earliest pane is in the earliest window that has any rows.
+        let (first, _) = self.panes.first_key_value()?;
+        let end = (first.start + every).max(self.published + every);
+        (end <= passed).then_some(end)
+    }
+
+    /// Panes that start before this are in no window that is still to come.
+    fn needed_from(&self) -> Time {
+        self.published + self.monitor.windowing.every - self.monitor.windowing.size
+    }
+
+    fn expire(&mut self) {
+        let needed_from = self.needed_from();
+        while self.panes.first_key_value().is_some_and(|(key, _)| key.start < needed_from) {
+            self.panes.pop_first();
+        }
+    }
+
+    fn publish_one(&mut self, end: Time, effects: &mut Vec<Effect>) {
+        let window = self.monitor.windowing.window(end);
+        let mut groups: BTreeMap<(Arc<str>, Arc<str>), Group> = BTreeMap::new();
+        for (key, pane) in self.panes.iter().take_while(|(key, _)| key.start < end) {
+            let Some(reference) = self.reference_of(key) else { continue };
+            let counts_here = key.start >= window.start && *pane.axes == *reference.hash;
+            if counts_here && let Some(fields) = pane.fields() {
+                let group = groups.entry((key.version.clone(), key.slice.clone())).or_default();
+                group.add(key, pane, fields, reference);
+            }
+        }
+        let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
+        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, alerts, quiet }));
+    }
+
+    /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.
+    fn reference_of(&self, pane: &PaneKey) -> Option<Arc<Reference>> {
+        if self.reference.is_some() {
+            return self.reference.clone();
+        }
+        let (model, version) = (pane.model.clone(), pane.version.clone());
+        let key = LearntKey { model, version, topic: pane.partition.topic.clone() };
+        let begun = self.started.get(&key).is_some_and(|&from| pane.start >= from);
+        self.learnt.get(&key).filter(|_| begun).cloned()
+    }
+}
