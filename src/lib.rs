@@ -26,6 +26,8 @@ pub mod stat;
 pub mod reference;
 pub mod rule;
 pub mod monitor;
+pub mod plan;
+pub mod lane;
 
 // 4. Engine: one event in, a list of effects out.
 pub mod engine;

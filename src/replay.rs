@@ -1,1 +1,1 @@
-//! TODO
+//! `tidegauge replay`: the same core over files instead of Kafka.

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Effect;
+use super::{Effect, Known};
 use crate::measurement::Measurement;
 use crate::monitor::{Measure, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
-use crate::reference::Reference;
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
 use crate::stat::{Case, Side};
@@ -24,16 +23,16 @@ pub(super) struct Group {
 struct Log {
     rows: u64,
     fields: Vec<FieldTally>,
-    reference: Arc<Reference>,
+    known: Known,
 }
 
 impl Group {
-    pub fn add(&mut self, key: &PaneKey, pane: &Pane, fields: Vec<FieldTally>, reference: Arc<Reference>) {
+    pub fn add(&mut self, key: &PaneKey, pane: &Pane, fields: Vec<FieldTally>, known: &Known) {
         let range = self.offsets.entry(key.partition.clone()).or_insert(pane.offsets);
         *range = (range.0.min(pane.offsets.0), range.1.max(pane.offsets.1));
         match self.logs.get_mut(&key.partition.topic) {
             None => {
-                self.logs.insert(key.partition.topic.clone(), Log { rows: pane.rows, fields, reference });
+                self.logs.insert(key.partition.topic.clone(), Log { rows: pane.rows, fields, known: known.clone() });
             }
             Some(log) => {
                 log.rows += pane.rows;
@@ -86,21 +85,18 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                 Some(field) => {
                     let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
                     let subject = monitor.fields()[field].subject.as_str();
-                    let counted = log.reference.fields.get(subject);
-                    let Some(tally) = log.fields.get(at) else { continue };
-                    (subject, Some(tally), counted)
+                    let (Some(axis), Some(tally)) = (log.known.axes.axes.get(at), log.fields.get(at)) else { continue };
+                    (subject, Some(Side { axis, tally }), log.known.reference.tally(subject))
                 }
             };
-            let default_axis = monitor.default_axis(measure.field);
-            let axis = reference.map_or(&default_axis, |counted| &counted.axis);
             let case = Case {
                 rows: log.rows,
                 window: monitor.windowing.size,
-                current: current.map(|tally| Side { axis, tally }),
-                reference: reference.map(|counted| &counted.tally),
+                current,
+                reference,
                 min_rows: monitor.windowing.min_rows,
             };
-            let hash = reference.map(|_| log.reference.hash.clone());
+            let hash = reference.map(|_| log.known.reference.hash.clone());
             measurements.push(record(monitor, window, version, slice, subject, measure, &case, hash));
         }
     }

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
-use crate::reference::Reference;
+use crate::reference::{self, Reference};
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
-use crate::shard::Report;
+use crate::schema::Field;
+use crate::shard::{Axes, Report};
 use crate::time::Time;
 use watched::Watched;
 
@@ -44,7 +45,7 @@ pub enum Effect {
     Alert(Box<AlertEvent>),
     Retrain(Box<RetrainRequest>),
     /// Shards are to count this version on this reference, and to say from when they do.
-    Learnt { learnt: LearntKey, reference: Arc<Reference> },
+    Learnt { learnt: LearntKey, known: Known },
     /// Rows of a pane that came when windows with it had been published.
     Late { model: Arc<str>, rows: u64 },
     /// Panes of this model that start before this are no longer needed.
@@ -57,6 +58,20 @@ pub struct LearntKey {
     pub model: Arc<str>,
     pub version: Arc<str>,
     pub topic: Arc<str>,
+}
+
+/// A reference, and the axes on which a log's fields are counted to be compared with it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub reference: Arc<Reference>,
+    pub axes: Axes,
+}
+
+impl Known {
+    pub fn new(reference: Arc<Reference>, fields: &[Field]) -> Known {
+        let axes = reference::axes_for(Some(&reference), fields);
+        Known { reference, axes }
+    }
 }
 
 /// What of a monitor's state has to outlive the process, beside panes and learnt references.

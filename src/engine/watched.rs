@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::judge::{Group, Judged, judge};
-use super::{Effect, LearntKey, Start, State};
+use super::{Effect, Known, LearntKey, Start, State};
 use crate::monitor::{Monitor, Source};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
@@ -16,8 +16,9 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(super) struct Watched {
     pub monitor: Arc<Monitor>,
-    reference: Option<Arc<Reference>>,
-    learnt: BTreeMap<LearntKey, Arc<Reference>>,
+    /// What all versions are compared with, for each topic; empty when each version learns its own.
+    given: BTreeMap<Arc<str>, Known>,
+    learnt: BTreeMap<LearntKey, Known>,
     samples: BTreeMap<LearntKey, Vec<Rows>>,
     /// Shards that have not yet said from when they count what was learnt; until then no window is complete.
     awaited: BTreeSet<(LearntKey, Partition)>,
@@ -39,13 +40,25 @@ pub(super) struct Lane {
 
 impl Watched {
     pub fn new(start: Start) -> Watched {
+        let monitor = start.monitor;
+        let known = |reference: &Arc<Reference>, topic: &str| Known::new(reference.clone(), &monitor.fields_of(topic));
+        let topics = monitor.inputs.iter().map(|input| Arc::<str>::from(input.topic.as_str()));
+        let given = start.reference.iter().flat_map(|reference| {
+            topics.clone().map(|topic| (topic.clone(), known(reference, &topic)))
+        });
+        let given = given.collect();
+        let learnt: BTreeMap<_, _> =
+            start.learnt.iter().map(|(key, reference)| (key.clone(), known(reference, &key.topic))).collect();
+        // One that was stored before its shards had said from when they count was followed by no pane before it.
+        let mut started: BTreeMap<_, _> = learnt.keys().map(|key| (key.clone(), Time::MIN)).collect();
+        started.extend(start.state.started);
         Watched {
-            monitor: start.monitor,
-            reference: start.reference,
-            learnt: start.learnt.into_iter().collect(),
+            monitor,
+            given,
+            learnt,
             samples: BTreeMap::new(),
             awaited: BTreeSet::new(),
-            started: start.state.started.into_iter().collect(),
+            started,
             lanes: BTreeMap::new(),
             panes: start.panes.into_iter().map(|pane| (pane.key.clone(), pane)).collect(),
             published: start.state.published,
@@ -113,11 +126,12 @@ impl Watched {
         }
         let sample = self.samples.remove(&key).unwrap_or_default();
         let fields = self.monitor.fields_of(&key.topic);
-        let reference = Arc::new(Reference::build("learnt", &fields, &sample, self.monitor.resolution));
-        self.learnt.insert(key.clone(), reference.clone());
+        let reference = Reference::build("learnt", &fields, &sample, self.monitor.resolution);
+        let known = Known::new(Arc::new(reference), &fields);
+        self.learnt.insert(key.clone(), known.clone());
         let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);
         self.awaited.extend(readers.map(|lane| (key.clone(), lane.clone())));
-        effects.push(Effect::Learnt { learnt: key, reference });
+        effects.push(Effect::Learnt { learnt: key, known });
     }
 
     pub fn started(&mut self, learnt: LearntKey, partition: &Partition, from: Time, effects: &mut Vec<Effect>) {
@@ -170,11 +184,11 @@ impl Watched {
         let window = self.monitor.windowing.window(end);
         let mut groups: BTreeMap<(Arc<str>, Arc<str>), Group> = BTreeMap::new();
         for (key, pane) in self.panes.iter().take_while(|(key, _)| key.start < end) {
-            let Some(reference) = self.reference_of(key) else { continue };
-            let counts_here = key.start >= window.start && *pane.axes == *reference.hash;
+            let Some(known) = self.known(key) else { continue };
+            let counts_here = key.start >= window.start && pane.axes == known.axes.hash;
             if counts_here && let Some(fields) = pane.fields() {
                 let group = groups.entry((key.version.clone(), key.slice.clone())).or_default();
-                group.add(key, pane, fields, reference);
+                group.add(key, pane, fields, known);
             }
         }
         let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
@@ -182,13 +196,19 @@ impl Watched {
     }
 
     /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.
-    fn reference_of(&self, pane: &PaneKey) -> Option<Arc<Reference>> {
-        if self.reference.is_some() {
-            return self.reference.clone();
+    fn known(&self, pane: &PaneKey) -> Option<&Known> {
+        let topic = pane.partition.topic.clone();
+        if let Some(known) = self.given.get(&topic) {
+            return Some(known);
         }
-        let (model, version) = (pane.model.clone(), pane.version.clone());
-        let key = LearntKey { model, version, topic: pane.partition.topic.clone() };
+        let key = LearntKey { model: pane.model.clone(), version: pane.version.clone(), topic };
         let begun = self.started.get(&key).is_some_and(|&from| pane.start >= from);
-        self.learnt.get(&key).filter(|_| begun).cloned()
+        self.learnt.get(&key).filter(|_| begun)
+    }
+
+    /// The references in use, with the version that each was learnt for.
+    pub fn references(&self) -> Vec<(Option<&LearntKey>, &Arc<Reference>)> {
+        let given = self.given.values().take(1).map(|known| (None, &known.reference));
+        given.chain(self.learnt.iter().map(|(key, known)| (Some(key), &known.reference))).collect()
     }
 }

@@ -137,12 +137,12 @@ pub fn render(event: &mut AlertEvent, rule: &Rule, window: Window) {
     let environment = minijinja::Environment::new();
     let values: BTreeMap<&str, Option<f64>> =
         event.evidence.iter().map(|m| (m.statistic.as_str(), m.value.map(rounded))).collect();
-    let context = minijinja::context! {
-        alert => event.alert, state => event.state, severity => event.severity, model => event.model,
-        version => event.version, slice => event.slice, subject => event.subject, condition => event.condition,
-        window_start => window.start.to_string(), window_end => window.end.to_string(),
-        since => event.since.to_string(), values => values, reason => event.reason,
-    };
+    let context = minijinja::Value::from_serialize(serde_json::json!({
+        "alert": event.alert, "state": event.state, "severity": event.severity, "model": event.model,
+        "version": event.version, "slice": event.slice, "subject": event.subject, "condition": event.condition,
+        "window_start": window.start, "window_end": window.end, "since": event.since, "values": values,
+        "reason": event.reason,
+    }));
     let fill = |(name, template): (&String, &String)| {
         let text = environment.render_str(template, &context).unwrap_or_else(|error| format!("({error})"));
         (name.clone(), text)

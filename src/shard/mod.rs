@@ -57,6 +57,8 @@ pub struct Learnt {
 /// Where counting goes on after a restart.
 #[derive(Clone, Debug, Default)]
 pub struct Resumed {
+    /// Where reading begins, if it is known.
+    pub start: Option<i64>,
     /// Rows before this offset were looked at before the restart.
     pub position: i64,
     /// For each model, the latest event time that had been seen.
@@ -74,17 +76,18 @@ pub struct Resumed {
 pub struct Shard {
     partition: Partition,
     counters: Vec<Counter>,
-    next: i64,
+    /// The offset after the last row looked at.
+    next: Option<i64>,
 }
 
 /// What came of a batch of rows.
 #[derive(Debug)]
 pub struct Report {
     pub partition: Partition,
-    /// The offset after the last row looked at.
-    pub next: i64,
+    /// The offset after the last row looked at; `None` when nothing is known of the partition yet.
+    pub next: Option<i64>,
     /// The offset from which to read again to have every row of the panes that are still open.
-    pub resume: i64,
+    pub resume: Option<i64>,
     pub rejected: Vec<Rejected>,
     /// For each monitor, what came of it.
     pub progress: Vec<Progress>,
@@ -110,7 +113,7 @@ pub struct Progress {
 impl Shard {
     pub fn new(partition: Partition, plans: &[Arc<Plan>], resumed: &Resumed) -> Shard {
         let counters = plans.iter().map(|plan| Counter::new(plan.clone(), &partition, resumed)).collect();
-        Shard { partition, counters, next: resumed.position }
+        Shard { partition, counters, next: resumed.start }
     }
 
     /// Counts a batch, whose offsets ascend.
@@ -119,8 +122,8 @@ impl Shard {
         // Two monitors may turn the same row away; it is one dead letter.
         rejected.sort_by_key(|row| row.offset);
         rejected.dedup_by_key(|row| row.offset);
-        let last = rows.offsets.last().into_iter().chain(rejected.iter().map(|row| &row.offset)).max();
-        self.next = self.next.max(last.map_or(0, |offset| offset + 1));
+        let last = rows.offsets.last().into_iter().chain(rejected.last().map(|row| &row.offset)).max();
+        self.next = self.next.max(last.map(|offset| offset + 1));
         self.report(progress, rejected)
     }
 
@@ -142,7 +145,7 @@ impl Shard {
         Report {
             partition: self.partition.clone(),
             next: self.next,
-            resume: open.unwrap_or(self.next),
+            resume: open.or(self.next),
             rejected,
             progress,
         }
