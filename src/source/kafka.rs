@@ -226,7 +226,8 @@ fn partition(topic: &str, partition: i32) -> Partition {
     Partition { topic: topic.into(), partition }
 }
 
-/// A running consumer. Dropping it leaves the thread running; `stop` ends it.
+/// A running consumer. Dropping it ends the polling and leaves the group, which may take some seconds: not on a thread
+/// that others wait for.
 pub struct Running {
     consumer: Arc<BaseConsumer<Context>>,
     stopping: Arc<AtomicBool>,
@@ -268,9 +269,19 @@ impl Running {
         self.consumer.commit(&list, if wait { CommitMode::Sync } else { CommitMode::Async })
     }
 
-    /// Ends the polling and leaves the group.
-    pub fn stop(&mut self) {
+    /// Asks the polling thread to end. Offsets can be committed until this is dropped.
+    pub fn halt(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_halted(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.halt();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -316,7 +327,6 @@ impl Poll {
                 self.retry_stalled();
             }
         }
-        consumer.unsubscribe();
     }
 
     fn take(&mut self, message: &BorrowedMessage) {

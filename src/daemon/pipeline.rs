@@ -1,0 +1,406 @@
+//! From Kafka to effects: the consumer, the counting threads and the engine, until the rules change or the process ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use tokio::sync::mpsc;
+
+use super::counting::{Counting, DeadLetter, Mark, Told};
+use crate::config::Config;
+use crate::engine::{Effect, Engine, Event, LearntKey, Start};
+use crate::http::View;
+use crate::monitor::Monitor;
+use crate::notify::event::{self, Record};
+use crate::notify::publisher::Publisher;
+use crate::notify::{self, Letter};
+use crate::pane::{Pane, Partition};
+use crate::plan::{Subscriber, TopicPlan, topics};
+use crate::replay::reference;
+use crate::rule::alert::{AlertEvent, State};
+use crate::shard::{Learnt, Report};
+use crate::source::kafka::{self, Running};
+use crate::store::{Commit, Position, Store};
+use crate::telemetry::Telemetry;
+use crate::time::{Span, Time};
+
+/// Reports that may wait for the engine; the threads that count wait when there are more.
+const WAITING: usize = 64;
+/// Reports that are taken in before their effects are carried out.
+const AT_ONCE: usize = 256;
+/// How often the position of a partition is stored when nothing else is.
+const STORE_EVERY: Duration = Duration::from_secs(5);
+
+/// What the pipeline does its work with, which outlives it.
+pub struct Outlets {
+    pub store: Arc<Store>,
+    pub telemetry: Telemetry,
+    pub view: View,
+    pub letters: mpsc::Sender<Letter>,
+    /// The sequence number of the next letter.
+    pub sequence: u64,
+}
+
+pub struct Pipeline {
+    config: Arc<Config>,
+    monitors: BTreeMap<Arc<str>, Arc<Monitor>>,
+    engine: Engine,
+    counting: Arc<Counting>,
+    publisher: Publisher,
+    running: Running,
+    told: mpsc::Receiver<Told>,
+    lanes: BTreeMap<Partition, Lane>,
+    stored: Instant,
+}
+
+/// What is known of a partition that is ours.
+struct Lane {
+    /// The last record, or the assignment.
+    heard: Instant,
+    idle: bool,
+    at_end: bool,
+    position: Option<Position>,
+    /// Whether the position is newer than what is stored.
+    moved: bool,
+    /// What was last committed to Kafka.
+    committed: Option<i64>,
+}
+
+/// What one round of events asks for, gathered to be carried out in order.
+#[derive(Default)]
+struct Round {
+    records: Vec<Record>,
+    dead: Vec<Record>,
+    commit: Commit,
+    learnt: Vec<(LearntKey, Learnt)>,
+    touched: BTreeSet<Arc<str>>,
+    is_due: bool,
+}
+
+impl Pipeline {
+    /// Reads references, takes up the stored state, and subscribes.
+    ///
+    /// # Errors
+    /// When a reference cannot be read, the store cannot, or librdkafka refuses its configuration.
+    pub fn start(config: Arc<Config>, outlets: &Outlets) -> Result<Pipeline> {
+        let mut subscribers = Vec::new();
+        let (mut starts, mut learnt) = (Vec::new(), Vec::new());
+        for monitor in &config.monitors {
+            let reference = reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))?;
+            let kept = outlets.store.monitor(&monitor.model).context("read the store")?;
+            for (key, reference) in &kept.learnt {
+                let known = crate::engine::Known::new(reference.clone(), &monitor.fields_of(&key.topic));
+                let from = kept.state.started.iter().find(|(started, _)| started == key).map_or(Time::MIN, |(_, at)| *at);
+                learnt.push((key.clone(), Learnt { axes: known.axes, from }));
+            }
+            subscribers.push(Subscriber { monitor: monitor.clone(), reference: reference.clone() });
+            let (state, panes, learnt) = (kept.state, kept.panes, kept.learnt);
+            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes });
+        }
+        let topics = topics(&subscribers);
+        let plan = |topic| TopicPlan::new(topic, &subscribers, config.limits.versions);
+        let plans: Vec<TopicPlan> = topics.iter().map(plan).collect();
+        let engine = Engine::new(starts);
+        let (tell, told) = mpsc::channel(WAITING);
+        let dead_letters = config.topics.dead_letters.is_some();
+        let counting =
+            Counting::start(plans, outlets.store.clone(), learnt, config.workers, dead_letters, tell)
+                .context("start the counting threads")?;
+        let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
+        let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
+        let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
+        let (lanes, stored) = (BTreeMap::new(), Instant::now());
+        Ok(Pipeline { config, monitors, engine, counting, publisher, running, told, lanes, stored })
+    }
+
+    /// Waits for something to happen, and carries out what follows from it and from what else has come meanwhile.
+    ///
+    /// It must not be dropped half-way but at the end of the process: what was told and not yet carried out is lost
+    /// to this pipeline, though not to the log.
+    pub async fn round(&mut self, outlets: &mut Outlets) -> Result<()> {
+        let mut round = Round::default();
+        let mut waiting = Vec::new();
+        if tokio::time::timeout(Duration::from_millis(250), self.told.recv_many(&mut waiting, AT_ONCE)).await.is_err() {
+            waiting.clear();
+        }
+        for told in waiting {
+            self.take(told, &mut round, outlets);
+        }
+        self.find_idle(&mut round, outlets);
+        self.carry_out(round, outlets).await
+    }
+
+    fn take(&mut self, told: Told, round: &mut Round, outlets: &mut Outlets) {
+        let event = match told {
+            Told::Assigned { partition, latest } => {
+                let lane = Lane {
+                    heard: Instant::now(),
+                    idle: false,
+                    at_end: false,
+                    position: None,
+                    moved: false,
+                    committed: None,
+                };
+                self.lanes.insert(partition.clone(), lane);
+                Event::Assigned { partition, latest }
+            }
+            Told::Revoked(partition) => {
+                self.lanes.remove(&partition);
+                outlets.telemetry.revoked(&partition);
+                Event::Revoked(partition)
+            }
+            Told::Counted { report, rows, dead } => {
+                outlets.telemetry.read(&report.partition.topic, rows as u64);
+                outlets.telemetry.reported(&report);
+                round.dead.extend(dead.iter().map(|letter| self.dead_letter(letter)));
+                self.note(&report, round);
+                Event::Report(report)
+            }
+            Told::Started { learnt, partition, from } => {
+                round.touched.insert(learnt.model.clone());
+                Event::Started { learnt, partition, from }
+            }
+            Told::Lags(lags) => {
+                for (partition, lag) in lags {
+                    outlets.telemetry.lag(&partition, lag as u64);
+                    outlets.view.lag(&partition, lag as u64);
+                    if let Some(lane) = self.lanes.get_mut(&partition) {
+                        lane.at_end = lag == 0;
+                    }
+                }
+                return;
+            }
+        };
+        for effect in self.engine.step(event) {
+            self.note_effect(effect, round, outlets);
+        }
+    }
+
+    /// Remembers how far a partition is, and keeps its closed panes.
+    fn note(&mut self, report: &Report, round: &mut Round) {
+        let panes = report.progress.iter().flat_map(|progress| &progress.closed);
+        let before = round.commit.panes.len();
+        round.commit.panes.extend(panes.cloned().collect::<Vec<Pane>>());
+        round.is_due |= round.commit.panes.len() > before;
+        if let (Some(lane), Some(resume), Some(next)) = (self.lanes.get_mut(&report.partition), report.resume, report.next) {
+            let latest = report.progress.iter().filter_map(|p| p.latest.map(|latest| (p.model.clone(), latest)));
+            lane.position = Some(Position { resume, next, latest: latest.collect() });
+            lane.moved = true;
+            lane.idle = false;
+            lane.heard = Instant::now();
+        }
+    }
+
+    fn note_effect(&mut self, effect: Effect, round: &mut Round, outlets: &mut Outlets) {
+        match effect {
+            Effect::Measured(measurements) => {
+                let Some(first) = measurements.first() else { return };
+                round.touched.insert(first.model.as_str().into());
+                outlets.telemetry.measured(&measurements);
+                outlets.telemetry.evaluated(&first.model, now());
+                let topic = &self.config.topics.measurements;
+                round.records.extend(measurements.iter().map(|measurement| event::measurement(topic, measurement)));
+                outlets.view.measured(measurements);
+            }
+            Effect::Alert(alert) => {
+                round.touched.insert(alert.model.as_str().into());
+                self.log(&alert);
+                outlets.telemetry.alerted(&alert);
+                let told = event::alert(&self.config.kafka.group, &alert);
+                round.records.push(told.record(&self.config.topics.alerts));
+                let letters = notify::letters(&self.config.kafka.group, &alert, now(), &mut outlets.sequence);
+                round.commit.letters.extend(letters);
+                outlets.view.alerted(*alert);
+            }
+            Effect::Retrain(request) => {
+                round.touched.insert(request.model.as_str().into());
+                tracing::warn!(
+                    retrain = request.retrain, model = request.model, version = request.version, id = request.id,
+                    subjects = request.subjects.join(", "), "retrain requested"
+                );
+                outlets.telemetry.retrain_requested(&request);
+                let told = event::retrain(&self.config.kafka.group, &request);
+                round.records.push(told.record(&self.config.topics.retrain));
+            }
+            Effect::Learnt { learnt, known } => {
+                tracing::info!(
+                    model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
+                    rows = known.reference.rows, hash = known.reference.hash, "learnt a reference"
+                );
+                round.touched.insert(learnt.model.clone());
+                round.commit.learnt.push((learnt.clone(), known.reference));
+                round.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
+            }
+            Effect::Late { model, rows } => outlets.telemetry.late(&model, rows),
+            Effect::Expired { model, before } => round.commit.expired.push((model, before)),
+        }
+    }
+
+    fn log(&self, alert: &AlertEvent) {
+        let summary = alert.annotations.get("summary").map_or("", String::as_str);
+        match alert.state {
+            State::Pending => tracing::info!(alert = alert.alert, id = alert.id, "pending: {summary}"),
+            State::Firing => tracing::warn!(alert = alert.alert, id = alert.id, "firing: {summary}"),
+            State::Resolved => tracing::info!(alert = alert.alert, id = alert.id, "resolved: {summary}"),
+        }
+    }
+
+    fn dead_letter(&self, letter: &DeadLetter) -> Record {
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        Record {
+            topic: self.config.topics.dead_letters.clone().unwrap_or_default(),
+            key: format!("{}/{}", letter.partition.topic, letter.partition.partition),
+            headers: vec![
+                header("tidegauge_reason", letter.reason.name().to_owned()),
+                header("tidegauge_topic", letter.partition.topic.to_string()),
+                header("tidegauge_partition", letter.partition.partition.to_string()),
+                header("tidegauge_offset", letter.offset.to_string()),
+            ],
+            value: letter.payload.clone(),
+        }
+    }
+
+    /// Lets the others go on without partitions that were read to their end and are silent.
+    fn find_idle(&mut self, round: &mut Round, outlets: &mut Outlets) {
+        let patience = |partition: &Partition| {
+            let readers = self.monitors.values().filter(|m| m.inputs.iter().any(|input| *input.topic == *partition.topic));
+            readers.map(|monitor| monitor.windowing.idle).max().unwrap_or(Span(i64::MAX))
+        };
+        let silent = |partition: &Partition, lane: &Lane| {
+            !lane.idle && lane.at_end && lane.heard.elapsed().as_millis() as i64 >= patience(partition).0
+        };
+        let idle: Vec<Partition> =
+            self.lanes.iter().filter(|(partition, lane)| silent(partition, lane)).map(|(p, _)| p.clone()).collect();
+        for partition in idle {
+            if let Some(lane) = self.lanes.get_mut(&partition) {
+                lane.idle = true;
+            }
+            for effect in self.engine.step(Event::Idle(partition)) {
+                self.note_effect(effect, round, outlets);
+            }
+        }
+    }
+
+    /// Publishes, then stores, then commits: whatever is stored or committed has been told, and whatever is told again
+    /// after a crash has the same id.
+    async fn carry_out(&mut self, mut round: Round, outlets: &mut Outlets) -> Result<()> {
+        self.publish(&round, outlets).await;
+        let overdue = self.stored.elapsed() >= STORE_EVERY && self.lanes.values().any(|lane| lane.moved);
+        round.is_due |= overdue || !round.touched.is_empty() || !round.commit.learnt.is_empty();
+        if round.is_due {
+            self.keep(&mut round, outlets).await?;
+        }
+        for (key, learnt) in round.learnt {
+            self.counting.learnt(key, learnt);
+        }
+        for letter in round.commit.letters {
+            // The courier ends only with the process, and takes the letter from the store next time.
+            let _ = outlets.letters.send(letter).await;
+        }
+        self.show(outlets);
+        Ok(())
+    }
+
+    async fn publish(&self, round: &Round, outlets: &Outlets) {
+        for (records, are_dead) in [(&round.dead, true), (&round.records, false)] {
+            if records.is_empty() {
+                continue;
+            }
+            let published = self.publisher.publish(records).await;
+            let mut topics: BTreeMap<&str, u64> = BTreeMap::new();
+            records.iter().for_each(|record| *topics.entry(record.topic.as_str()).or_default() += 1);
+            for (topic, count) in topics {
+                if are_dead {
+                    outlets.telemetry.dead_letters(topic, count);
+                } else {
+                    outlets.telemetry.produced(topic, count);
+                }
+                outlets.telemetry.produce_failed(topic, published.retried + published.refused);
+            }
+        }
+    }
+
+    async fn keep(&mut self, round: &mut Round, outlets: &Outlets) -> Result<()> {
+        for model in std::mem::take(&mut round.touched) {
+            if let Some(state) = self.engine.state(&model) {
+                round.commit.states.push((model, state));
+            }
+        }
+        let moved = self.lanes.iter().filter(|(_, lane)| lane.moved);
+        round.commit.positions =
+            moved.filter_map(|(partition, lane)| Some((partition.clone(), lane.position.clone()?))).collect();
+        let (store, commit) = (outlets.store.clone(), std::mem::take(&mut round.commit));
+        let (commit, outcome) = tokio::task::spawn_blocking(move || {
+            let outcome = store.commit(&commit);
+            (commit, outcome)
+        })
+        .await
+        .context("store")?;
+        round.commit = commit;
+        outlets.telemetry.committed(outcome.is_ok());
+        // Going on without the store would acknowledge what is not durable; a restart reads it all again.
+        outcome.context("store the panes")?;
+        self.stored = Instant::now();
+        self.lanes.values_mut().for_each(|lane| lane.moved = false);
+        commit_offsets(&self.running, &mut self.lanes, false);
+        Ok(())
+    }
+
+    /// Brings what is shown to others up to date.
+    fn show(&self, outlets: &Outlets) {
+        for (model, monitor) in &self.monitors {
+            let active: Vec<_> = self.engine.alerts().filter(|(of, ..)| *of == model).map(|(_, k, a)| (k, a)).collect();
+            outlets.telemetry.alerts(monitor, active);
+            for (partition, frontier, _) in self.engine.frontiers(model) {
+                outlets.telemetry.watermark(model, partition, frontier);
+            }
+        }
+        outlets.view.heartbeat();
+        outlets.view.assigned(self.lanes.len());
+    }
+
+    /// Stops reading, carries out what has been counted, stores and commits. What was read and not yet counted is read
+    /// again by whoever goes on.
+    pub async fn stop(mut self, outlets: &mut Outlets) -> Result<()> {
+        self.running.halt();
+        // The polling thread may be waiting for a counting thread, and that one for us: so go on taking while it ends.
+        while !self.running.is_halted() {
+            self.round(outlets).await?;
+        }
+        let mut round = Round { is_due: self.lanes.values().any(|lane| lane.moved), ..Round::default() };
+        if round.is_due {
+            self.keep(&mut round, outlets).await?;
+        }
+        let Pipeline { running, told, mut lanes, .. } = self;
+        drop(told);
+        tokio::task::spawn_blocking(move || {
+            commit_offsets(&running, &mut lanes, true);
+            drop(running);
+        })
+        .await
+        .context("leave the consumer group")
+    }
+}
+
+/// Tells Kafka where to begin again, for lag tools and for a copy that does not have our store.
+fn commit_offsets(running: &Running, lanes: &mut BTreeMap<Partition, Lane>, wait: bool) {
+    let mut offsets = Vec::new();
+    for (partition, lane) in lanes {
+        let Some(position) = lane.position.as_ref().filter(|position| lane.committed != Some(position.resume)) else {
+            continue;
+        };
+        let mark = Mark { next: position.next, latest: position.latest.clone() };
+        offsets.push((partition.clone(), position.resume, serde_json::to_string(&mark).unwrap_or_default()));
+        lane.committed = Some(position.resume);
+    }
+    if let Err(error) = running.commit(&offsets, wait) {
+        tracing::warn!(%error, "commit offsets");
+    }
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(since.as_millis() as i64)
+}

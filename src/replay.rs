@@ -1,1 +1,0 @@
-//! `tidegauge replay`: the same core over files instead of Kafka.
