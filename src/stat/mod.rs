@@ -25,6 +25,8 @@ pub mod wasserstein;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod sample;
 
 use crate::grid::Axis;
