@@ -1,5 +1,7 @@
 //! Sums of floating-point numbers that do not depend on the order of adding.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Bits of a double's magnitude that one limb stands for.
@@ -14,7 +16,8 @@ const ROOM: u32 = 1 << 30;
 ///
 /// Addition of doubles is not associative, so a plain sum would differ with partitions, panes and restarts. This one
 /// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub struct ExactSum {
     limbs: Vec<i64>,
     room: u32,
@@ -72,8 +75,21 @@ impl ExactSum {
         self.carry();
     }
 
-    /// The sum, rounded to a double within one unit in the last place.
+    /// The sum, rounded once to the nearest double, which is infinite when the sum is beyond all doubles.
     pub fn value(&self) -> f64 {
+        let (negative, limbs) = self.magnitude();
+        let Some(top) = limbs.iter().rposition(|&limb| limb != 0) else { return 0.0 };
+        // The four highest limbs hold at least 97 significant bits. For all bits below, which can only decide between
+        // two doubles that are otherwise equally near, the lowest bit stands.
+        let bottom = top.saturating_sub(3);
+        let high = limbs[bottom..=top].iter().rev().fold(0u128, |high, &limb| (high << LIMB_BITS) | limb as u128);
+        let sticky = u128::from(limbs[..bottom].iter().any(|&limb| limb != 0));
+        let magnitude = scale((high | sticky) as f64, bottom);
+        if negative { -magnitude } else { magnitude }
+    }
+
+    /// The sign, and the limbs of the sum without it, each less than 2^32.
+    fn magnitude(&self) -> (bool, Vec<i64>) {
         let mut sum = self.clone();
         sum.carry();
         let negative = sum.limbs[LIMBS - 1] < 0;
@@ -81,12 +97,7 @@ impl ExactSum {
             sum.limbs.iter_mut().for_each(|limb| *limb = -*limb);
             sum.carry();
         }
-        // The four highest limbs in use hold at least 97 significant bits.
-        let magnitude = match sum.limbs.iter().rposition(|&limb| limb != 0) {
-            None => 0.0,
-            Some(top) => (0..=top).rev().take(4).map(|i| scale(sum.limbs[i] as f64, i)).sum(),
-        };
-        if negative { -magnitude } else { magnitude }
+        (negative, sum.limbs)
     }
 
     pub fn is_zero(&self) -> bool {
@@ -96,10 +107,16 @@ impl ExactSum {
     }
 }
 
-/// `limb` times the weight of its place, in two steps because the smallest weights are below the normal range.
-fn scale(limb: f64, place: usize) -> f64 {
-    let exponent = place as i32 * LIMB_BITS as i32 - 1074;
-    limb * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2)
+/// `number` times the weight of a limb, in two steps because the smallest weights are below the normal range.
+fn scale(number: f64, limb: usize) -> f64 {
+    let exponent = limb as i32 * LIMB_BITS as i32 - 1074;
+    number * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2)
+}
+
+impl fmt::Debug for ExactSum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ExactSum").field(&self.value()).finish()
+    }
 }
 
 impl PartialEq for ExactSum {
@@ -108,5 +125,122 @@ impl PartialEq for ExactSum {
         a.carry();
         b.carry();
         a.limbs == b.limbs
+    }
+}
+
+/// What is stored: equal sums have equal bytes, and limbs that are zero take no place.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    negative: bool,
+    /// The index of the lowest limb that is not zero.
+    lowest: u32,
+    limbs: Vec<u32>,
+}
+
+impl From<ExactSum> for Stored {
+    fn from(sum: ExactSum) -> Stored {
+        let (negative, limbs) = sum.magnitude();
+        let lowest = limbs.iter().position(|&limb| limb != 0).unwrap_or(0);
+        let end = limbs.iter().rposition(|&limb| limb != 0).map_or(0, |top| top + 1);
+        let limbs = limbs[lowest..end].iter().map(|&limb| limb as u32).collect();
+        Stored { negative, lowest: lowest as u32, limbs }
+    }
+}
+
+impl TryFrom<Stored> for ExactSum {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<ExactSum, Self::Error> {
+        let mut sum = ExactSum::default();
+        let places = sum.limbs.iter_mut().skip(stored.lowest as usize);
+        if stored.limbs.len() > places.len() {
+            return Err("more limbs than a sum has");
+        }
+        for (place, limb) in places.zip(stored.limbs) {
+            *place = if stored.negative { -i64::from(limb) } else { i64::from(limb) };
+        }
+        sum.carry();
+        Ok(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sum(values: &[f64]) -> ExactSum {
+        let mut sum = ExactSum::default();
+        values.iter().for_each(|&x| sum.add(x));
+        sum
+    }
+
+    fn finite() -> impl Strategy<Value = f64> {
+        use prop::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
+        prop_oneof![NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE, -1e3..1e3, Just(f64::MAX), Just(f64::MIN)]
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_and_no_parts_change_a_bit(
+            (values, shuffled) in prop::collection::vec(finite(), 0..60)
+                .prop_flat_map(|values| (Just(values.clone()), Just(values).prop_shuffle())),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let whole = sum(&values);
+            prop_assert_eq!(&whole, &sum(&shuffled));
+            let (left, right) = values.split_at(cut.index(values.len() + 1));
+            let (mut merged, right) = (sum(left), sum(right));
+            merged.merge(&right);
+            prop_assert_eq!(&whole, &merged);
+            prop_assert_eq!(whole.value().to_bits(), merged.value().to_bits());
+            let bytes = postcard::to_stdvec(&whole).unwrap();
+            prop_assert_eq!(&bytes, &postcard::to_stdvec(&merged).unwrap());
+            prop_assert_eq!(&whole, &postcard::from_bytes::<ExactSum>(&bytes).unwrap());
+        }
+
+        #[test]
+        fn what_is_added_and_taken_away_leaves_nothing(values in prop::collection::vec(finite(), 0..60)) {
+            let mut nothing = sum(&values);
+            values.iter().rev().for_each(|x| nothing.add(-x));
+            prop_assert!(nothing.is_zero());
+            prop_assert_eq!(nothing.value().to_bits(), 0);
+        }
+
+        /// Multiples of one power of two are integers, whose sum is known exactly.
+        #[test]
+        fn it_is_the_nearest_double_to_the_true_sum(
+            integers in prop::collection::vec((any::<i64>(), 0u32..40), 0..200),
+            place in -1074i32..800,
+        ) {
+            let weight = |power: i32| 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
+            // A double holds 53 bits, so the integers that are summed are those that doubles hold.
+            let terms: Vec<(f64, u32)> = integers.iter().map(|&(i, shift)| ((i >> 11) as f64, shift)).collect();
+            let values: Vec<f64> = terms.iter().map(|&(i, shift)| i * weight(place + shift as i32)).collect();
+            let exactly: i128 = terms.iter().map(|&(i, shift)| (i as i128) << shift).sum();
+            prop_assert_eq!(sum(&values).value(), exactly as f64 * weight(place));
+        }
+
+        #[test]
+        fn one_number_is_its_own_sum(x in finite()) {
+            prop_assert_eq!(sum(&[x]).value(), x);
+        }
+    }
+
+    #[test]
+    fn carries_move_on_in_time() {
+        let mut sum = ExactSum { room: 3, ..ExactSum::default() };
+        (0..1000).for_each(|_| sum.add(f64::MAX));
+        assert_eq!(sum.value(), f64::INFINITY);
+        (0..999).for_each(|_| sum.add(f64::MIN));
+        assert_eq!(sum.value(), f64::MAX);
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused() {
+        let damaged = Stored { negative: false, lowest: 60, limbs: vec![1; 10] };
+        assert!(postcard::from_bytes::<ExactSum>(&postcard::to_stdvec(&damaged).unwrap()).is_err());
+        let damaged = Stored { negative: false, lowest: u32::MAX, limbs: vec![1] };
+        assert!(postcard::from_bytes::<ExactSum>(&postcard::to_stdvec(&damaged).unwrap()).is_err());
     }
 }

@@ -61,11 +61,13 @@ impl Grid {
     pub fn of(mut column: Vec<f64>, resolution: usize) -> Grid {
         column.retain(|x| x.is_finite());
         column.sort_unstable_by(f64::total_cmp);
+        // A grid has room for both ends at least.
+        let resolution = resolution.max(2);
         let distinct = column.windows(2).filter(|pair| pair[0] != pair[1]).count() + 1;
         if distinct <= resolution {
             return Grid::new(column, true);
         }
-        let (last, steps) = (column.len() - 1, resolution.max(2) - 1);
+        let (last, steps) = (column.len() - 1, resolution - 1);
         Grid::new((0..=steps).map(|step| column[last * step / steps]), false)
     }
 

@@ -1,5 +1,11 @@
 //! The table of statistics: functions of tallies, one file and one row each.
 
+// What several of them need.
+mod bins;
+mod kolmogorov;
+mod proportion;
+mod sides;
+
 pub mod chi_squared;
 pub mod error_rate;
 pub mod js_distance;
@@ -16,10 +22,24 @@ pub mod rows_per_second;
 pub mod unseen_rate;
 pub mod wasserstein;
 
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod sample;
+
 use crate::grid::Axis;
 use crate::measurement::Family;
 use crate::tally::FieldTally;
 use crate::time::Span;
+
+use bins::Bins;
+use kolmogorov::kolmogorov_sf;
+use proportion::proportion;
+#[cfg(test)]
+use sample::{Sample, case};
+use sides::Numbers;
 
 /// One row of the table: all that anything else needs to know of a statistic.
 pub struct Statistic {
@@ -31,6 +51,8 @@ pub struct Statistic {
     pub unit: &'static str,
     /// The threshold of a monitor that names none.
     pub threshold: Option<f64>,
+    /// The least and the greatest value it can have; infinite where there is no limit, though no value is infinite.
+    pub range: (f64, f64),
     /// One sentence: what it is, its convention and its range.
     pub about: &'static str,
     pub compute: fn(&Case) -> Answer,
@@ -106,6 +128,8 @@ pub enum Undefined {
     ReferenceIsConstant,
     #[error("infinite values")]
     Infinite,
+    #[error("values too large for double precision")]
+    TooLarge,
     #[error("only one category on both sides")]
     OneCategory,
     #[error("does not apply to this kind of field")]

@@ -1,1 +1,21 @@
-//! TODO
+//! The share of rows in which the field is null.
+
+use super::{Answer, Case, On, Statistic, proportion};
+use crate::measurement::Family;
+
+pub const ROW: Statistic = Statistic {
+    name: "null_rate",
+    family: Family::Quality,
+    on: On::Field,
+    unit: "ratio",
+    threshold: None,
+    range: (0.0, 1.0),
+    about: "Share of rows in which the field is there and null, \
+            with its 95 % Wilson interval; 0 to 1.",
+    compute,
+};
+
+fn compute(case: &Case) -> Answer {
+    let presence = case.present()?;
+    Ok(proportion(presence.null, presence.rows))
+}

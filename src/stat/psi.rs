@@ -1,1 +1,28 @@
-//! TODO
+//! The population stability index.
+
+use super::{Answer, Bins, Case, On, Reading, Statistic};
+use crate::measurement::Family;
+
+pub const ROW: Statistic = Statistic {
+    name: "psi",
+    family: Family::Drift,
+    on: On::Valued,
+    unit: "",
+    threshold: Some(0.2),
+    range: (0.0, f64::INFINITY),
+    about: "Population stability index: the sum over bins of (c - r) ln(c / r), c and r being the window's and the \
+            reference's shares, smoothed by half a row per bin (Jeffreys); bins are the reference's deciles with one \
+            below and one above them, or the vocabulary with one for all else, without those empty on both sides; \
+            the p-value is chi-squared's over the same bins, rare ones pooled; 0 and up (Siddiqi, Credit Risk \
+            Scorecards, 2006).",
+    compute,
+};
+
+fn compute(case: &Case) -> Answer {
+    let bins = Bins::of(case)?;
+    let smoothing = 0.5 * bins.counts.len() as f64;
+    let share = |count: u64, n: u64| (count as f64 + 0.5) / (n as f64 + smoothing);
+    let terms = bins.counts.iter().map(|&(r, c)| (share(r, bins.n_reference), share(c, bins.n_current)));
+    let value: f64 = terms.map(|(r, c)| (c - r) * (c / r).ln()).sum();
+    Ok(Reading { p_value: Some(bins.p_value()), ..Reading::exact(value.max(0.0)) })
+}

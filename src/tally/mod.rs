@@ -4,10 +4,13 @@ pub mod category;
 pub mod flag;
 pub mod numeric;
 
+#[cfg(test)]
+mod laws;
+
 use serde::{Deserialize, Serialize};
 
 use crate::grid::Axis;
-use crate::rows::{Absent, Column, Values};
+use crate::rows::{Absent, Column};
 use category::CategoryTally;
 use flag::FlagTally;
 use numeric::NumericTally;

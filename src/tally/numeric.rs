@@ -20,8 +20,11 @@ pub struct NumericTally {
     /// The smallest and the largest finite value; positive and negative infinity when there is none.
     pub min: f64,
     pub max: f64,
-    /// The sum of the finite values, and of their squares (each square rounded to a double).
+    /// The sum of the finite values.
     pub sum: ExactSum,
+    /// The middle grid value, and the sum of the squared distances of the finite values from it (each rounded to a
+    /// double). Squares of the values themselves would drown the deviation of numbers far from zero, such as times.
+    pub origin: f64,
     pub squares: ExactSum,
     /// The sum of the finite values below the grid, and of those above it.
     pub sum_below: ExactSum,
@@ -43,15 +46,28 @@ impl NumericTally {
         (self.finite() > 0).then(|| self.sum.value() / self.finite() as f64)
     }
 
-    /// The standard deviation of the finite values, with `n - 1` in the denominator; `None` below two values.
+    /// The standard deviation of the finite values, with `n - 1` in the denominator; `None` below two values, and where
+    /// the values are too far apart for their squares to be doubles.
     pub fn standard_deviation(&self) -> Option<f64> {
         let n = self.finite() as f64;
-        let mean = self.mean()?;
-        (n > 1.0).then(|| ((self.squares.value() - n * mean * mean).max(0.0) / (n - 1.0)).sqrt())
+        let from_origin = self.mean_from_origin()?;
+        let farthest = (self.max - self.origin).abs().max((self.min - self.origin).abs());
+        let variance = (self.squares.value() - n * from_origin * from_origin).max(0.0) / (n - 1.0);
+        (n > 1.0 && (farthest * farthest).is_finite() && variance.is_finite()).then(|| variance.sqrt())
     }
 
-    /// The smallest grid value, or cell's upper end, at or below which lies at least the share `q` of the values; and
-    /// the lower end of its cell, between which two the true quantile is.
+    /// The mean of the distances from the origin, which the difference of mean and origin would lose to rounding.
+    fn mean_from_origin(&self) -> Option<f64> {
+        let n = self.finite() as f64;
+        let whole = n * self.origin;
+        let mut sum = self.sum.clone();
+        sum.add(-whole);
+        sum.add(-n.mul_add(self.origin, -whole));
+        (n > 0.0 && whole.is_finite()).then(|| sum.value() / n)
+    }
+
+    /// The ends of the cell that holds the smallest value at or below which lies at least the share `q` of the values:
+    /// the true quantile is neither below the first nor above the second. `None` without values.
     pub fn quantile(&self, grid: &Grid, q: f64) -> Option<(f64, f64)> {
         let n = self.n();
         let rank = ((q * n as f64).ceil() as u64).clamp(1, n.max(1));
@@ -61,15 +77,17 @@ impl NumericTally {
             count > 0 && seen >= rank
         })?;
         let (low, high) = grid.bounds(cell);
-        Some((low.max(self.min), high.min(self.max)))
+        let outermost = cell == 0 || cell + 1 == self.counts.len();
+        // The extremes are those of the finite values, and say nothing where an infinity may be.
+        if outermost && self.infinite > 0 { Some((low, high)) } else { Some((low.max(self.min), high.min(self.max))) }
     }
 }
 
 impl Tally for NumericTally {
     fn empty(axis: &Axis) -> NumericTally {
-        let cells = match axis {
-            Axis::Numeric(grid) => grid.cells(),
-            _ => 0,
+        let (cells, origin) = match axis {
+            Axis::Numeric(grid) => (grid.cells(), grid.values().get(grid.values().len() / 2).copied()),
+            _ => (0, None),
         };
         NumericTally {
             presence: Presence::default(),
@@ -79,6 +97,7 @@ impl Tally for NumericTally {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             sum: ExactSum::default(),
+            origin: origin.unwrap_or(0.0),
             squares: ExactSum::default(),
             sum_below: ExactSum::default(),
             sum_above: ExactSum::default(),
@@ -88,7 +107,8 @@ impl Tally for NumericTally {
     fn observe(&mut self, axis: &Axis, column: &Column, chosen: Chosen) {
         let Axis::Numeric(grid) = axis else { return };
         let array = values!(column, Numeric).values();
-        let NumericTally { presence, nan, counts, infinite, min, max, sum, squares, sum_below, sum_above } = self;
+        let NumericTally { presence, nan, counts, infinite, min, max, sum, origin, squares, sum_below, sum_above } =
+            self;
         let last = counts.len() - 1;
         presence.observe(column, chosen, |row| {
             let x = array[row];
@@ -105,7 +125,8 @@ impl Tally for NumericTally {
             *min = min.min(x);
             *max = max.max(x);
             sum.add(x);
-            squares.add(x * x);
+            let distance = x - *origin;
+            squares.add(distance * distance);
             if cell == 0 {
                 sum_below.add(x);
             } else if cell == last {
