@@ -1,1 +1,150 @@
-fn main(){}
+//! The command line: arguments, signals, exit codes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tidegauge::config::{self, Problems};
+use tidegauge::daemon::{self, Daemon};
+use tidegauge::time::Span;
+use tidegauge::{check, demo, http, replay};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+/// Watches machine-learning models in production: drift, quality, alerts and retrains, from their Kafka logs.
+///
+/// Exit codes: 0 good; 1 the answer is no, or the work failed; 2 wrong usage; 64 wrong configuration.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Writes logs as JSON, one object a line.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the daemon.
+    Run {
+        #[arg(long, default_value = "tidegauge.yaml", value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Runs the daemon on an embedded broker, with a simulated model that drifts: nothing to install.
+    Demo {
+        /// Ends after this long, such as 90s; the exit code says whether the story was complete.
+        #[arg(long, value_parser = duration)]
+        duration: Option<Duration>,
+        /// Prints only what came of it, and ends when the story is complete.
+        #[arg(long)]
+        quiet: bool,
+        /// Where to serve the page and the metrics.
+        #[arg(long, default_value = "127.0.0.1:9909", value_name = "ADDRESS")]
+        listen: SocketAddr,
+    },
+    /// Checks configuration and monitors, and shows every problem with its place.
+    Check {
+        /// Configuration files, monitors, or folders of monitors; tidegauge.yaml, or else rules, when none is named.
+        paths: Vec<PathBuf>,
+    },
+    /// Runs a monitor over files as if they came from Kafka, and shows what it would have said.
+    Replay {
+        /// NDJSON, CSV or Parquet; TOPIC=FILE where the monitor reads several topics.
+        #[arg(required = true, value_name = "DATA")]
+        data: Vec<String>,
+        #[arg(long, value_name = "FILE")]
+        monitor: PathBuf,
+        #[arg(long, value_enum, default_value = "table")]
+        format: replay::Format,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: Span = text.parse().map_err(str::to_owned)?;
+    Ok(Duration::from_millis(span.0 as u64))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let quiet = !matches!(arguments.command, Command::Run { .. });
+    start_log(arguments.log_json, if quiet { "error" } else { "info" });
+    match perform(arguments.command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+                let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+                let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+                io.or(json) == Some(io::ErrorKind::BrokenPipe)
+            };
+            // Whoever reads our output has seen enough.
+            if error.chain().any(broken_pipe) {
+                return ExitCode::SUCCESS;
+            }
+            if let Some(problems) = error.downcast_ref::<Problems>() {
+                eprintln!("{problems}");
+                return ExitCode::from(64);
+            }
+            eprintln!("tidegauge: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn start_log(json: bool, level: &str) {
+    let filter = EnvFilter::try_from_env("TIDEGAUGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    if json { log.json().init() } else { log.init() }
+}
+
+/// Returns whether the answer is good.
+fn perform(command: Command) -> Result<bool> {
+    match command {
+        Command::Run { config } => {
+            let load = move || config::load(&config).map_err(Problems);
+            let config = load()?;
+            Runtime::new().context("start the runtime")?.block_on(run(config, load))?;
+            Ok(true)
+        }
+        Command::Demo { duration, quiet, listen } => {
+            let options = demo::Options { duration, quiet, listen };
+            let runtime = Runtime::new().context("start the runtime")?;
+            runtime.block_on(async { demo::run(options, interrupted()?).await })
+        }
+        Command::Check { paths } => check::run(&paths),
+        Command::Replay { data, monitor, format } => {
+            replay::run(&replay::Options { data, monitor, format }).map(|()| true)
+        }
+    }
+}
+
+async fn run(config: config::Config, load: impl Fn() -> Result<config::Config, Problems>) -> Result<()> {
+    let (ask, reload) = mpsc::channel(4);
+    let mut hangup = signal(SignalKind::hangup()).context("listen for signals")?;
+    let ask_by_signal = ask.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let _ = ask_by_signal.send(http::Reload::unattended()).await;
+        }
+    });
+    daemon::run(Daemon { config, load, listening: None }, interrupted()?, reload, ask).await
+}
+
+/// Completes when the process is asked to end.
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for signals")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

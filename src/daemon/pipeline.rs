@@ -400,7 +400,8 @@ fn commit_offsets(running: &Running, lanes: &mut BTreeMap<Partition, Lane>, wait
     }
 }
 
-fn now() -> Time {
+/// The time by the clock.
+pub fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time(since.as_millis() as i64)
 }

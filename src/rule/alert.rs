@@ -43,6 +43,16 @@ pub enum State {
     Resolved,
 }
 
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Firing => "firing",
+            State::Resolved => "resolved",
+        }
+    }
+}
+
 /// One change in an alert's life, as it is published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertEvent {
@@ -137,12 +147,12 @@ pub fn render(event: &mut AlertEvent, rule: &Rule, window: Window) {
     let environment = minijinja::Environment::new();
     let values: BTreeMap<&str, Option<f64>> =
         event.evidence.iter().map(|m| (m.statistic.as_str(), m.value.map(rounded))).collect();
-    let context = minijinja::Value::from_serialize(serde_json::json!({
-        "alert": event.alert, "state": event.state, "severity": event.severity, "model": event.model,
-        "version": event.version, "slice": event.slice, "subject": event.subject, "condition": event.condition,
-        "window_start": window.start, "window_end": window.end, "since": event.since, "values": values,
-        "reason": event.reason,
-    }));
+    let context = minijinja::context! {
+        alert => event.alert, state => event.state.name(), severity => event.severity.name(), model => event.model,
+        version => event.version, slice => event.slice, subject => event.subject, condition => event.condition,
+        window_start => window.start.to_string(), window_end => window.end.to_string(),
+        since => event.since.to_string(), values => values, reason => event.reason,
+    };
     let fill = |(name, template): (&String, &String)| {
         let text = environment.render_str(template, &context).unwrap_or_else(|error| format!("({error})"));
         (name.clone(), text)

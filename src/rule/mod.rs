@@ -40,3 +40,13 @@ pub enum Severity {
     Warning,
     Critical,
 }
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! All integration tests, in one binary, told in order.
+
+/// The modules keep to their layers, and files to one desk.
+mod layers;
