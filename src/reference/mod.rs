@@ -48,23 +48,18 @@ pub struct Axes {
 
 impl Reference {
     /// Fixes the axes by the rows, and counts the rows on them. The columns of each batch are in the order of `fields`
-    /// and already multiplied by [`Field::scale`]. Works on one column at a time, to hold only one in memory twice.
+    /// and already multiplied by [`Field::scale`].
     pub fn build(name: &str, fields: &[Field], batches: &[Rows], resolution: usize) -> Reference {
-        let rows = batches.iter().map(|batch| batch.len() as u64).sum();
-        let mut counted = BTreeMap::new();
-        for (place, field) in fields.iter().enumerate() {
-            let columns: Vec<&Column> = batches.iter().filter_map(|batch| batch.columns.get(place)).collect();
-            if columns.iter().all(|column| is_missing(column)) {
-                continue;
-            }
-            let Some(axis) = axis_of(field, &columns, resolution) else { continue };
-            let mut tally = FieldTally::empty(&axis);
-            for column in columns {
-                tally.observe(&axis, column, Chosen::All(column.len()));
-            }
-            counted.insert(field.subject.clone(), Counted { axis, tally });
-        }
-        Reference { name: name.to_owned(), hash: hash_of(rows, &counted), rows, fields: counted }
+        let column = |place: usize| batches.iter().filter_map(move |batch| batch.columns.get(place));
+        let counted = fields.iter().enumerate().filter_map(|(place, field)| {
+            let columns: Vec<&Column> = column(place).collect();
+            Some((field.subject.clone(), Counted::of(field, &columns, resolution)?))
+        });
+        Reference::new(name, batches.iter().map(|batch| batch.len() as u64).sum(), counted.collect())
+    }
+
+    pub fn new(name: &str, rows: u64, fields: BTreeMap<String, Counted>) -> Reference {
+        Reference { name: name.to_owned(), hash: hash_of(rows, &fields), rows, fields }
     }
 
     pub fn axis(&self, subject: &str) -> Option<&Axis> {
@@ -73,6 +68,22 @@ impl Reference {
 
     pub fn tally(&self, subject: &str) -> Option<&FieldTally> {
         self.fields.get(subject).map(|counted| &counted.tally)
+    }
+}
+
+impl Counted {
+    /// Fixes the axis of one field by its columns, one of each batch, and counts them on it. `None` when no row has the
+    /// field. Building a reference field by field holds only one column twice in memory.
+    pub fn of(field: &Field, columns: &[&Column], resolution: usize) -> Option<Counted> {
+        if columns.iter().all(|column| is_missing(column)) {
+            return None;
+        }
+        let axis = axis_of(field, columns, resolution)?;
+        let mut tally = FieldTally::empty(&axis);
+        for column in columns {
+            tally.observe(&axis, column, Chosen::All(column.len()));
+        }
+        Some(Counted { axis, tally })
     }
 }
 
@@ -106,7 +117,7 @@ fn default_axis(field: &Field) -> Axis {
     match field.kind {
         Kind::Categorical => Axis::Categorical(Vocabulary::new([])),
         Kind::Flag => Axis::Flag,
-        // From a microsecond to a day, in steps of 2.3 %: quantiles of latencies are wanted even if there is nothing to
+        // From a microsecond to a little more than a day, in steps of 2.3 %: quantiles of latencies are wanted even if there is nothing to
         // compare them with.
         Kind::Numeric if field.role == Role::Latency => Axis::Numeric(Grid::logarithmic(-6, 5, 100)),
         // A time is not a measure, and no schema has one among its fields.
