@@ -117,8 +117,8 @@ fn default_axis(field: &Field) -> Axis {
     match field.kind {
         Kind::Categorical => Axis::Categorical(Vocabulary::new([])),
         Kind::Flag => Axis::Flag,
-        // From a microsecond to a little more than a day, in steps of 2.3 %: quantiles of latencies are wanted even if there is nothing to
-        // compare them with.
+        // From a microsecond to a little more than a day, in steps of 2.3 %: quantiles of latencies are wanted even if
+        // there is nothing to compare them with.
         Kind::Numeric if field.role == Role::Latency => Axis::Numeric(Grid::logarithmic(-6, 5, 100)),
         // A time is not a measure, and no schema has one among its fields.
         Kind::Numeric | Kind::Time => Axis::Numeric(Grid::new([], false)),

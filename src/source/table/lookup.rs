@@ -73,8 +73,8 @@ impl Shape {
         columns.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The names to follow, from the outside in, and what they lead to. Longer names are tried first, so a column that is
-    /// named like the whole path comes before nested ones.
+    /// The names to follow, from the outside in, and what they lead to. Longer names are tried first, so a column that
+    /// is named like the whole path comes before nested ones.
     pub fn find(&self, path: &Path) -> Option<(Vec<String>, &Shape)> {
         let segments: Vec<&str> = path.segments().collect();
         self.follow(&segments)

@@ -142,14 +142,14 @@ impl Table {
         self.lookups.iter().zip(&self.found).filter(|(_, found)| !**found).map(|(lookup, _)| lookup)
     }
 
-    /// The rows in the order of the file, offsets counted from 0, with a column for each lookup. It ends with the first
-    /// error.
+    /// The rows in the order of the file, offsets counted from 0, with a column for each lookup. It ends with the
+    /// first error.
     pub fn batches(&self) -> Result<impl Iterator<Item = Batch> + '_, TableError> {
         self.part(0..self.lookups.len())
     }
 
-    /// The lookups in the parts in which they are best read whole: the columns of a frame one by one, so that only one is
-    /// in memory twice, and those of lines together, so that the file is read once.
+    /// The lookups in the parts in which they are best read whole: the columns of a frame one by one, so that only one
+    /// is in memory twice, and those of lines together, so that the file is read once.
     fn parts(&self) -> Vec<Range<usize>> {
         match &self.contents {
             Contents::Frame { .. } => {
