@@ -1,1 +1,396 @@
-//! TODO
+//! References: the axes and the counts that windows are compared with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+use arrow_array::Array;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::grid::{Axis, Grid, Vocabulary};
+use crate::rows::{Absent, Column, Rows, Values};
+use crate::schema::{Field, Kind, Role};
+use crate::tally::{Chosen, FieldTally, Presence, Tally};
+
+/// The most values that a vocabulary holds. A field with more is an identifier rather than a category, and its rarer
+/// values count as unseen, in the reference as in every window.
+const MOST_VALUES: usize = 10_000;
+
+/// What windows are compared with: for each subject an axis, and the reference's counts on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// The file's name, or `learnt`.
+    pub name: String,
+    /// The first 16 hex digits of a SHA-256 over every axis and count. It does not depend on the name, nor on the order
+    /// of the rows or how they were cut into batches.
+    pub hash: String,
+    pub rows: u64,
+    /// By subject. A field that the reference's rows do not have at all is not here.
+    pub fields: BTreeMap<String, Counted>,
+}
+
+/// An axis and what the reference counts on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    pub axis: Axis,
+    pub tally: FieldTally,
+}
+
+/// The axes on which a shard counts its fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axes {
+    /// Tallies may be merged only if they were counted under the same hash: it covers the reference and every axis with
+    /// its subject, so it also changes when a field comes, goes or changes its kind.
+    pub hash: String,
+    /// One for each field asked for, in that order.
+    pub axes: Vec<Axis>,
+}
+
+impl Reference {
+    /// Fixes the axes by the rows, and counts the rows on them. The columns of each batch are in the order of `fields`
+    /// and already multiplied by [`Field::scale`].
+    pub fn build(name: &str, fields: &[Field], batches: &[Rows], resolution: usize) -> Reference {
+        let column = |place: usize| batches.iter().filter_map(move |batch| batch.columns.get(place));
+        let counted = fields.iter().enumerate().filter_map(|(place, field)| {
+            let columns: Vec<&Column> = column(place).collect();
+            Some((field.subject.clone(), Counted::of(field, &columns, resolution)?))
+        });
+        Reference::new(name, batches.iter().map(|batch| batch.len() as u64).sum(), counted.collect())
+    }
+
+    pub fn new(name: &str, rows: u64, fields: BTreeMap<String, Counted>) -> Reference {
+        Reference { name: name.to_owned(), hash: hash_of(rows, &fields), rows, fields }
+    }
+
+    pub fn axis(&self, subject: &str) -> Option<&Axis> {
+        self.fields.get(subject).map(|counted| &counted.axis)
+    }
+
+    pub fn tally(&self, subject: &str) -> Option<&FieldTally> {
+        self.fields.get(subject).map(|counted| &counted.tally)
+    }
+}
+
+impl Counted {
+    /// Fixes the axis of one field by its columns, one of each batch, and counts them on it. `None` when no row has the
+    /// field. Building a reference field by field holds only one column twice in memory.
+    pub fn of(field: &Field, columns: &[&Column], resolution: usize) -> Option<Counted> {
+        if columns.iter().all(|column| is_missing(column)) {
+            return None;
+        }
+        let axis = axis_of(field, columns, resolution)?;
+        let mut tally = FieldTally::empty(&axis);
+        for column in columns {
+            tally.observe(&axis, column, Chosen::All(column.len()));
+        }
+        Some(Counted { axis, tally })
+    }
+}
+
+/// The axes for these fields: the reference's, and a default one for a field that it lacks or that has since become of
+/// another kind.
+pub fn axes_for(reference: Option<&Reference>, fields: &[Field]) -> Axes {
+    let known = |field: &Field| {
+        let axis = reference?.axis(&field.subject)?;
+        fits(axis, field.kind).then(|| axis.clone())
+    };
+    let axes: Vec<Axis> = fields.iter().map(|field| known(field).unwrap_or_else(|| default_axis(field))).collect();
+    let mut hash = Hash::default();
+    hash.text(reference.map_or("", |reference| &reference.hash));
+    for (field, axis) in fields.iter().zip(&axes) {
+        hash.text(&field.subject);
+        hash.axis(axis);
+    }
+    Axes { hash: hash.finish(), axes }
+}
+
+fn fits(axis: &Axis, kind: Kind) -> bool {
+    match axis {
+        Axis::Numeric(_) => kind == Kind::Numeric,
+        Axis::Categorical(_) => kind == Kind::Categorical,
+        Axis::Flag => kind == Kind::Flag,
+    }
+}
+
+/// The axis of a field that no reference describes.
+fn default_axis(field: &Field) -> Axis {
+    match field.kind {
+        Kind::Categorical => Axis::Categorical(Vocabulary::new([])),
+        Kind::Flag => Axis::Flag,
+        // From a microsecond to a little more than a day, in steps of 2.3 %: quantiles of latencies are wanted even if
+        // there is nothing to compare them with.
+        Kind::Numeric if field.role == Role::Latency => Axis::Numeric(Grid::logarithmic(-6, 5, 100)),
+        // A time is not a measure, and no schema has one among its fields.
+        Kind::Numeric | Kind::Time => Axis::Numeric(Grid::new([], false)),
+    }
+}
+
+/// The axis that these rows fix for a field; `None` for a kind that has none.
+fn axis_of(field: &Field, columns: &[&Column], resolution: usize) -> Option<Axis> {
+    match field.kind {
+        Kind::Numeric => {
+            let values: Vec<f64> = columns.iter().flat_map(|column| finite(column)).collect();
+            // Without values, a resolution of nought would ask for the quantiles of nothing.
+            let grid = if values.is_empty() { None } else { Some(Grid::of(values, resolution)) };
+            Some(grid.map_or_else(|| default_axis(field), Axis::Numeric))
+        }
+        Kind::Categorical => Some(Axis::Categorical(vocabulary(columns))),
+        Kind::Flag => Some(Axis::Flag),
+        Kind::Time => None,
+    }
+}
+
+fn is_missing(column: &Column) -> bool {
+    (0..column.len()).all(|row| column.absent(row) == Some(Absent::Missing))
+}
+
+fn finite(column: &Column) -> impl Iterator<Item = f64> {
+    let values: &[f64] = match &column.values {
+        Values::Numeric(array) => array.values(),
+        _ => &[],
+    };
+    let present = move |&(row, value): &(usize, &f64)| value.is_finite() && column.absent(row).is_none();
+    values.iter().enumerate().filter(present).map(|(_, &value)| value)
+}
+
+/// The commonest values, and among equally common ones those that sort first, so that order does not matter.
+fn vocabulary(columns: &[&Column]) -> Vocabulary {
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    for column in columns {
+        if let Values::Categorical(array) = &column.values {
+            for row in (0..array.len()).filter(|&row| column.absent(row).is_none()) {
+                *counts.entry(array.value(row)).or_default() += 1;
+            }
+        }
+    }
+    let mut values: Vec<(&str, u64)> = counts.into_iter().collect();
+    values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    Vocabulary::new(values.into_iter().take(MOST_VALUES).map(|(value, _)| value.to_owned()))
+}
+
+fn hash_of(rows: u64, fields: &BTreeMap<String, Counted>) -> String {
+    let mut hash = Hash::default();
+    hash.count(rows);
+    for (subject, counted) in fields {
+        hash.text(subject);
+        hash.axis(&counted.axis);
+        hash.tally(&counted.tally);
+    }
+    hash.finish()
+}
+
+/// A digest over values in a fixed form, each with its kind or length before it so that no two sequences run together.
+///
+/// It goes over the meaning and not over the serialised form: a sum has one value and many representations, and which
+/// unseen categories a sketch names may depend on the order of rows.
+#[derive(Default)]
+struct Hash(Sha256);
+
+impl Hash {
+    fn count(&mut self, count: u64) {
+        self.0.update(count.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len() as u64);
+        self.0.update(text);
+    }
+
+    /// Both zeros are one number.
+    fn number(&mut self, number: f64) {
+        self.0.update((number + 0.0).to_bits().to_le_bytes());
+    }
+
+    fn counts(&mut self, counts: &[u64]) {
+        self.count(counts.len() as u64);
+        counts.iter().for_each(|&count| self.count(count));
+    }
+
+    fn axis(&mut self, axis: &Axis) {
+        match axis {
+            Axis::Numeric(grid) => {
+                self.text("numeric");
+                self.count(u64::from(grid.is_exact()));
+                self.count(grid.values().len() as u64);
+                grid.values().iter().for_each(|&value| self.number(value));
+            }
+            Axis::Categorical(vocabulary) => {
+                self.text("categorical");
+                self.count(vocabulary.values().len() as u64);
+                vocabulary.values().iter().for_each(|value| self.text(value));
+            }
+            Axis::Flag => self.text("flag"),
+        }
+    }
+
+    fn tally(&mut self, tally: &FieldTally) {
+        let Presence { rows, null, missing, mistyped } = *tally.presence();
+        self.counts(&[rows, null, missing, mistyped]);
+        match tally {
+            FieldTally::Numeric(tally) => {
+                self.counts(&[tally.nan, tally.infinite]);
+                self.counts(&tally.counts);
+                for sum in [&tally.sum, &tally.squares, &tally.sum_below, &tally.sum_above] {
+                    self.number(sum.value());
+                }
+                self.number(tally.min);
+                self.number(tally.max);
+            }
+            FieldTally::Categorical(tally) => self.counts(&tally.counts),
+            FieldTally::Flag(tally) => self.count(tally.yes),
+        }
+    }
+
+    fn finish(self) -> String {
+        self.0.finalize().iter().take(8).fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Path;
+    use arrow_array::{Float64Array, StringArray};
+    use proptest::prelude::*;
+
+    fn field(subject: &str, kind: Kind, role: Role) -> Field {
+        Field { subject: subject.into(), path: Path(subject.into()), kind, role, scale: 1.0 }
+    }
+
+    fn fields() -> Vec<Field> {
+        vec![
+            field("income", Kind::Numeric, Role::Feature),
+            field("purpose", Kind::Categorical, Role::Feature),
+            field("error", Kind::Flag, Role::Error),
+        ]
+    }
+
+    type Row = (Result<f64, Absent>, Result<String, Absent>, Result<bool, Absent>);
+
+    fn column<T: Clone>(cells: &[Result<T, Absent>], values: impl Fn(Vec<Option<T>>) -> Values) -> Column {
+        let marks = cells.iter().map(|cell| cell.as_ref().err().map_or(0, |absent| *absent as u8)).collect();
+        Column { values: values(cells.iter().map(|cell| cell.clone().ok()).collect()), marks }
+    }
+
+    fn batch(rows: &[Row]) -> Rows {
+        let numeric = |cells: Vec<Option<f64>>| Values::Numeric(Float64Array::from(cells));
+        let text = |cells: Vec<Option<String>>| Values::Categorical(StringArray::from(cells));
+        let flag = |cells: Vec<Option<bool>>| {
+            Values::Flag(cells.into_iter().map(|cell| cell.map(|yes| f64::from(u8::from(yes)))).collect())
+        };
+        let columns = vec![
+            column(&rows.iter().map(|row| row.0).collect::<Vec<_>>(), numeric),
+            column(&rows.iter().map(|row| row.1.clone()).collect::<Vec<_>>(), text),
+            column(&rows.iter().map(|row| row.2).collect::<Vec<_>>(), flag),
+        ];
+        Rows { offsets: (0..rows.len() as i64).collect(), logged: vec![None; rows.len()], columns }
+    }
+
+    fn absent() -> impl Strategy<Value = Absent> {
+        prop_oneof![Just(Absent::Null), Just(Absent::Missing), Just(Absent::Mistyped)]
+    }
+
+    fn cell<T: Clone + std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Result<T, Absent>> {
+        prop_oneof![4 => value.prop_map(Ok), 1 => absent().prop_map(Err)]
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let number = prop_oneof![-5.0..5.0, prop::num::f64::ANY, Just(0.0), Just(-0.0), Just(3.0)];
+        (cell(number), cell("[a-z]{0,2}".prop_map(String::from)), cell(any::<bool>()))
+    }
+
+    proptest! {
+        #[test]
+        fn the_hash_does_not_depend_on_the_order_of_rows_or_on_batches(
+            (rows, shuffled) in prop::collection::vec(row(), 0..60)
+                .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+            cut in 0..60usize,
+            resolution in 1..40usize,
+        ) {
+            let once = Reference::build("a", &fields(), &[batch(&rows)], resolution);
+            let cut = cut.min(rows.len());
+            let parts = [batch(&shuffled[..cut]), batch(&[]), batch(&shuffled[cut..])];
+            let again = Reference::build("b", &fields(), &parts, resolution);
+            prop_assert_eq!(&once.hash, &again.hash);
+            prop_assert_eq!(once.hash.len(), 16);
+            prop_assert_eq!(&once.fields, &again.fields);
+            let bytes = postcard::to_stdvec(&once).expect("a reference can be written");
+            prop_assert_eq!(postcard::from_bytes::<Reference>(&bytes).expect("and read"), once);
+        }
+    }
+
+    #[test]
+    fn the_hash_sees_every_change_of_a_count() {
+        let row: Row = (Ok(1.0), Ok("a".into()), Ok(true));
+        let changes: [Row; 6] = [
+            row.clone(),
+            (Ok(2.0), row.1.clone(), row.2),
+            (Err(Absent::Null), row.1.clone(), row.2),
+            (row.0, Ok("b".into()), row.2),
+            (row.0, Err(Absent::Mistyped), row.2),
+            (row.0, row.1.clone(), Ok(false)),
+        ];
+        let hashes: std::collections::BTreeSet<String> = changes
+            .into_iter()
+            .map(|change| Reference::build("r", &fields(), &[batch(&[row.clone(), change])], 10).hash)
+            .collect();
+        assert_eq!(hashes.len(), 6);
+    }
+
+    #[test]
+    fn a_field_that_no_row_has_is_left_out_and_one_that_is_null_is_kept() {
+        let rows: [Row; 2] = [
+            (Err(Absent::Null), Err(Absent::Missing), Ok(true)),
+            (Err(Absent::Missing), Err(Absent::Missing), Ok(false)),
+        ];
+        let reference = Reference::build("r", &fields(), &[batch(&rows)], 10);
+        assert_eq!(reference.rows, 2);
+        assert_eq!(reference.fields.keys().collect::<Vec<_>>(), ["error", "income"]);
+        assert_eq!(reference.tally("income").map(|tally| tally.presence().null), Some(1));
+        assert!(Reference::build("r", &fields(), &[], 0).fields.is_empty());
+    }
+
+    #[test]
+    fn a_latency_without_values_gets_a_logarithmic_axis() {
+        let latency = [field("latency", Kind::Numeric, Role::Latency)];
+        let rows = batch(&[(Err(Absent::Null), Err(Absent::Missing), Ok(true))]);
+        let reference = Reference::build("r", &latency, &[rows], 10);
+        let axes = axes_for(None, &latency);
+        assert_eq!(reference.axis("latency"), axes.axes.first());
+        let Axis::Numeric(grid) = &axes.axes[0] else { panic!("a latency is a number") };
+        assert_eq!(grid.values().len(), 1101);
+        assert_eq!(grid.bounds(0).1, 1e-6);
+    }
+
+    #[test]
+    fn axes_come_from_the_reference_where_it_has_the_field_in_this_kind() {
+        let rows = batch(&[(Ok(1.0), Ok("a".into()), Ok(true))]);
+        let reference = Reference::build("r", &fields(), &[rows], 10);
+        let mut asked = fields();
+        let axes = axes_for(Some(&reference), &asked);
+        assert_eq!(
+            axes.axes.iter().collect::<Vec<_>>(),
+            fields().iter().filter_map(|f| reference.axis(&f.subject)).collect::<Vec<_>>()
+        );
+        asked[1].kind = Kind::Numeric;
+        let changed = axes_for(Some(&reference), &asked);
+        assert_eq!(changed.axes[1], Axis::Numeric(Grid::new([], false)));
+        assert_ne!(changed.hash, axes.hash);
+        assert_ne!(axes_for(None, &fields()).hash, axes.hash);
+    }
+
+    #[test]
+    fn a_vocabulary_keeps_the_commonest_values() {
+        let values: Vec<String> = (0..=MOST_VALUES).map(|i| format!("{i:05}")).chain(["09999".to_owned()]).collect();
+        let rows: Vec<Row> = values.into_iter().map(|value| (Ok(0.0), Ok(value), Ok(false))).collect();
+        let reference = Reference::build("r", &fields(), &[batch(&rows)], 10);
+        let Some(FieldTally::Categorical(tally)) = reference.tally("purpose") else { panic!("a category is counted") };
+        let Some(Axis::Categorical(vocabulary)) = reference.axis("purpose") else { panic!("on a vocabulary") };
+        assert_eq!((vocabulary.values().len(), tally.unseen()), (MOST_VALUES, 1));
+        assert_eq!((vocabulary.cell("09999"), vocabulary.cell("10000")), (Some(9999), None));
+    }
+}

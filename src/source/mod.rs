@@ -1,1 +1,3 @@
-//! TODO
+//! Where rows come from.
+
+pub mod table;

@@ -1,0 +1,290 @@
+//! Reads the values of polars series the way log records are read.
+
+use std::ops::Range;
+
+use polars::prelude::{BooleanChunked, DataType, NamedFrom, PolarsResult, Series, TimeUnit};
+
+use crate::decode::Scalar;
+use crate::schema::Kind;
+use crate::time::Time;
+
+/// A series that holds a field, and what has to be known of it to read its values.
+pub struct Leaf {
+    series: Series,
+    /// In a table that nests, the rows where something around the value is null, so that no key leads to the value.
+    orphans: Option<BooleanChunked>,
+    written: Written,
+}
+
+/// The values of some rows of a [`Leaf`].
+pub struct Cells {
+    series: Series,
+    orphans: Vec<bool>,
+    written: Written,
+    kind: Kind,
+}
+
+/// What a text stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Written {
+    /// Itself, as the table has types of its own.
+    Plainly,
+    /// Itself: the values of this column of CSV are neither all numbers nor all yes and no.
+    Text,
+    /// A number: every value of this column of CSV is one, in the form in which programs write numbers.
+    Numbers,
+    /// A yes or no, like all of this column of CSV.
+    Booleans,
+}
+
+impl Leaf {
+    /// The series to which these names lead from an outer one.
+    pub fn new(outer: &Series, names: &[String]) -> PolarsResult<Leaf> {
+        let mut leaf = Leaf { series: outer.clone(), orphans: None, written: Written::Plainly };
+        for name in names {
+            let absent = leaf.series.is_null();
+            leaf.orphans = Some(leaf.orphans.map_or_else(|| absent.clone(), |orphans| &orphans | &absent));
+            leaf.series = leaf.series.struct_()?.field_by_name(name)?;
+        }
+        Ok(leaf)
+    }
+
+    /// A series of texts from a file that has no types: what they stand for is told by all of them together.
+    pub fn of_texts(series: &Series) -> PolarsResult<Leaf> {
+        let texts = series.str()?;
+        let all = |test: fn(&str) -> bool| texts.iter().flatten().all(test);
+        let written = if all(|text| boolean(text).is_some()) {
+            Written::Booleans
+        } else if all(|text| as_programs_write_it(text).is_some()) {
+            Written::Numbers
+        } else {
+            Written::Text
+        };
+        Ok(Leaf { series: series.clone(), orphans: None, written })
+    }
+
+    /// The values of these rows, for a column of this kind.
+    pub fn cells(&self, rows: Range<usize>, kind: Kind) -> PolarsResult<Cells> {
+        let (offset, length) = (rows.start as i64, rows.len());
+        let orphans = self.orphans.as_ref().map(|orphans| set(&orphans.slice(offset, length)));
+        Ok(Cells {
+            series: plain(&self.series.slice(offset, length))?,
+            orphans: orphans.unwrap_or_default(),
+            written: self.written,
+            kind,
+        })
+    }
+}
+
+impl Cells {
+    /// The values in order; `None` where no key leads to one.
+    pub fn iter(&self) -> PolarsResult<Box<dyn Iterator<Item = Option<Scalar<'_>>> + '_>> {
+        let values = scalars(&self.series)?;
+        let read = |scalar| self.written.read(scalar, self.kind);
+        if self.orphans.is_empty() {
+            return Ok(Box::new(values.map(move |scalar| Some(read(scalar)))));
+        }
+        Ok(Box::new(values.zip(&self.orphans).map(move |(scalar, orphan)| (!orphan).then(|| read(scalar)))))
+    }
+}
+
+/// The series in one of the few types that [`scalars`] reads. An instant becomes the text that JSON would have for it.
+fn plain(series: &Series) -> PolarsResult<Series> {
+    match series.dtype() {
+        DataType::UInt64 => Ok(series.clone()),
+        dtype if dtype.is_integer() => series.cast(&DataType::Int64),
+        dtype if dtype.is_float() || dtype.is_decimal() => series.cast(&DataType::Float64),
+        DataType::Categorical(..) | DataType::Enum(..) => series.cast(&DataType::String),
+        DataType::Date => {
+            let days = series.to_physical_repr().cast(&DataType::Int64)?;
+            instants(&days, |day| day.saturating_mul(86_400_000))
+        }
+        DataType::Datetime(unit, _) => instants(&series.to_physical_repr(), |ticks| milliseconds(ticks, *unit)),
+        _ => Ok(series.clone()),
+    }
+}
+
+fn milliseconds(ticks: i64, unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Nanoseconds => ticks.div_euclid(1_000_000),
+        TimeUnit::Microseconds => ticks.div_euclid(1_000),
+        TimeUnit::Milliseconds => ticks,
+    }
+}
+
+fn instants(series: &Series, millis: impl Fn(i64) -> i64) -> PolarsResult<Series> {
+    let text = |ticks: i64| Time(millis(ticks)).to_string();
+    let texts: Vec<Option<String>> = series.i64()?.iter().map(|ticks| ticks.map(text)).collect();
+    Ok(Series::new(series.name().clone(), texts))
+}
+
+fn scalars(series: &Series) -> PolarsResult<Box<dyn Iterator<Item = Scalar<'_>> + '_>> {
+    fn or_null<'a, T>(
+        values: impl Iterator<Item = Option<T>> + 'a,
+        scalar: impl Fn(T) -> Scalar<'a> + 'a,
+    ) -> Box<dyn Iterator<Item = Scalar<'a>> + 'a> {
+        Box::new(values.map(move |value| value.map_or(Scalar::Null, &scalar)))
+    }
+    Ok(match series.dtype() {
+        DataType::Boolean => or_null(series.bool()?.iter(), Scalar::Bool),
+        DataType::String => or_null(series.str()?.iter(), Scalar::Text),
+        DataType::UInt64 => or_null(series.u64()?.iter(), Scalar::Unsigned),
+        DataType::Int64 => or_null(series.i64()?.iter(), Scalar::Signed),
+        DataType::Float64 => or_null(series.f64()?.iter(), Scalar::Float),
+        DataType::Null => Box::new((0..series.len()).map(|_| Scalar::Null)),
+        _ => {
+            let nulls = set(&series.is_null());
+            Box::new(nulls.into_iter().map(|null| if null { Scalar::Null } else { Scalar::Composite }))
+        }
+    })
+}
+
+fn set(mask: &BooleanChunked) -> Vec<bool> {
+    mask.iter().map(|bit| bit == Some(true)).collect()
+}
+
+impl Written {
+    /// What stands there for a column of this kind.
+    fn read(self, scalar: Scalar<'_>, kind: Kind) -> Scalar<'_> {
+        let Scalar::Text(text) = scalar else { return scalar };
+        match (self, kind) {
+            (Written::Plainly, _) => scalar,
+            // Where the schema says that numbers are meant, any way of writing them will do, and of leaving them out.
+            (_, Kind::Numeric | Kind::Time) if matches!(text.trim(), "" | "NA" | "null" | "NULL") => Scalar::Null,
+            (_, Kind::Numeric) => text.trim().parse().map_or(scalar, Scalar::Float),
+            (Written::Text, _) | (_, Kind::Time) => scalar,
+            (Written::Booleans, _) => boolean(text).map_or(scalar, Scalar::Bool),
+            (Written::Numbers, _) => as_programs_write_it(text).unwrap_or(scalar),
+        }
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number in the one form in which programs write it. `007`, `1.10` and `1e5` are rather a code, a version and an
+/// identifier, and would lose what tells them from `7`, `1.1` and `100000`.
+fn as_programs_write_it(text: &str) -> Option<Scalar<'static>> {
+    if let Ok(integer) = text.parse::<i64>() {
+        return (integer.to_string() == text).then_some(Scalar::Signed(integer));
+    }
+    let float = text.parse::<f64>().ok().filter(|float| float.is_finite())?;
+    (format!("{float:?}") == text && !text.contains('e')).then_some(Scalar::Float(float))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Columns;
+    use crate::rows::{Column, Values, Wanted};
+    use crate::schema::Path;
+
+    fn column(leaf: &Leaf, kind: Kind) -> Column {
+        let mut columns = Columns::new(&[Wanted { path: Path("x".into()), kind }]);
+        let cells = leaf.cells(0..leaf.series.len(), kind).expect("a readable series");
+        for (row, scalar) in cells.iter().expect("readable values").enumerate() {
+            if let Some(scalar) = scalar {
+                columns.put(0, scalar);
+            }
+            columns.commit(row as i64, None).expect("room for little texts");
+        }
+        columns.finish().columns.remove(0)
+    }
+
+    /// The values as text; `null`, `missing` and `mistyped` for those that are absent.
+    fn shown(column: &Column) -> Vec<String> {
+        let value = |row: usize| match &column.values {
+            Values::Numeric(array) | Values::Flag(array) => array.value(row).to_string(),
+            Values::Categorical(array) => array.value(row).to_owned(),
+            Values::Time(array) => Time(array.value(row)).to_string(),
+        };
+        (0..column.len())
+            .map(|row| column.absent(row).map_or_else(|| value(row), |absent| format!("{absent:?}").to_lowercase()))
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(series: Series, kind: Kind, expected: &[&str]) {
+        assert_eq!(shown(&column(&Leaf::new(&series, &[]).expect("a series"), kind)), expected);
+    }
+
+    #[track_caller]
+    fn check_csv(texts: &[&str], kind: Kind, expected: &[&str]) {
+        let series = Series::new("x".into(), texts);
+        assert_eq!(shown(&column(&Leaf::of_texts(&series).expect("texts"), kind)), expected);
+    }
+
+    #[test]
+    fn every_type_reads_as_the_json_of_the_same_value() {
+        let floats = || Series::new("x".into(), [Some(1.0), Some(-0.5), None, Some(f64::NAN)]);
+        check(floats(), Kind::Numeric, &["1", "-0.5", "null", "NaN"]);
+        check(floats(), Kind::Categorical, &["1", "-0.5", "null", "NaN"]);
+        check(floats(), Kind::Flag, &["1", "1", "0", "1"]);
+        let small = || Series::new("x".into(), [Some(0i32), Some(-7), None]);
+        check(small(), Kind::Numeric, &["0", "-7", "null"]);
+        check(small(), Kind::Categorical, &["0", "-7", "null"]);
+        check(small(), Kind::Flag, &["0", "1", "0"]);
+        check(Series::new("x".into(), [u64::MAX]), Kind::Categorical, &["18446744073709551615"]);
+        check(Series::new("x".into(), [0.1f32]), Kind::Numeric, &["0.10000000149011612"]);
+        let flags = || Series::new("x".into(), [Some(true), Some(false), None]);
+        check(flags(), Kind::Numeric, &["mistyped", "mistyped", "null"]);
+        check(flags(), Kind::Categorical, &["true", "false", "null"]);
+        check(flags(), Kind::Flag, &["1", "0", "0"]);
+        let texts = || Series::new("x".into(), [Some("NaN"), Some("-Infinity"), Some("1"), Some(""), None]);
+        check(texts(), Kind::Numeric, &["NaN", "-inf", "mistyped", "mistyped", "null"]);
+        check(texts(), Kind::Categorical, &["NaN", "-Infinity", "1", "", "null"]);
+        check(texts(), Kind::Flag, &["1", "1", "1", "0", "0"]);
+        let categories = texts().cast(&DataType::from_categories(polars::prelude::Categories::global()));
+        check(categories.expect("a cast"), Kind::Categorical, &["NaN", "-Infinity", "1", "", "null"]);
+        check(Series::new_null("x".into(), 2), Kind::Numeric, &["null", "null"]);
+        let lists = Series::new("x".into(), [Series::new("".into(), [1.0])]);
+        check(lists, Kind::Numeric, &["mistyped"]);
+    }
+
+    #[test]
+    fn instants_are_numbers_texts_or_have_a_type() {
+        let at = "2023-11-14T22:13:20Z";
+        check(Series::new("x".into(), [1_700_000_000i64, 1_700_000_000_000]), Kind::Time, &[at, at]);
+        check(Series::new("x".into(), [1.7e9, f64::NAN]), Kind::Time, &[at, "mistyped"]);
+        check(Series::new("x".into(), [at, "yesterday"]), Kind::Time, &[at, "mistyped"]);
+        check(Series::new("x".into(), [true]), Kind::Time, &["mistyped"]);
+        check_csv(&[at, "1700000000000", "", "x"], Kind::Time, &[at, at, "null", "mistyped"]);
+        let ticks = Series::new("x".into(), [Some(1_700_000_000_000_000i64), Some(-1), None]);
+        let typed = instants(&ticks, |ticks| milliseconds(ticks, TimeUnit::Microseconds)).expect("integers");
+        check(typed.clone(), Kind::Time, &[at, "1969-12-31T23:59:59.999Z", "null"]);
+        check(typed, Kind::Categorical, &[at, "1969-12-31T23:59:59.999Z", "null"]);
+    }
+
+    #[test]
+    fn a_value_whose_parent_is_null_is_missing() {
+        let inner = Series::new("b".into(), [Some(1.0), None, Some(3.0)]);
+        let outer = polars::prelude::StructChunked::from_series("a".into(), 3, [inner].iter()).expect("a structure");
+        let validity = [true, true, false].into_iter().collect();
+        let outer = polars::prelude::IntoSeries::into_series(outer.with_outer_validity(Some(validity)));
+        let leaf = Leaf::new(&outer, &["b".to_owned()]).expect("a nested column");
+        assert_eq!(shown(&column(&leaf, Kind::Numeric)), ["1", "null", "missing"]);
+        assert_eq!(shown(&column(&leaf, Kind::Flag)), ["1", "0", "0"]);
+        check(outer, Kind::Numeric, &["mistyped", "mistyped", "null"]);
+    }
+
+    #[test]
+    fn what_a_column_of_csv_holds_is_told_by_all_its_values() {
+        check_csv(&["1", "1.0", "2.5"], Kind::Categorical, &["1", "1", "2.5"]);
+        check_csv(&["1", "007"], Kind::Categorical, &["1", "007"]);
+        check_csv(&["1.0", "1.10"], Kind::Categorical, &["1.0", "1.10"]);
+        check_csv(&["1e5"], Kind::Categorical, &["1e5"]);
+        check_csv(&["True", "False"], Kind::Categorical, &["true", "false"]);
+        check_csv(&["True", "maybe"], Kind::Categorical, &["True", "maybe"]);
+        check_csv(&["True", "false"], Kind::Flag, &["1", "0"]);
+        check_csv(&["0", "1.0"], Kind::Flag, &["0", "1"]);
+        check_csv(&["0", "refused"], Kind::Flag, &["1", "1"]);
+        check_csv(&[" 1 ", "+2", "nan", "Inf", "true"], Kind::Numeric, &["1", "2", "NaN", "inf", "mistyped"]);
+        check_csv(&["", "NA", "NULL", "none"], Kind::Numeric, &["null", "null", "null", "mistyped"]);
+        check_csv(&["NA", "null"], Kind::Categorical, &["NA", "null"]);
+    }
+}

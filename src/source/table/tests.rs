@@ -1,0 +1,287 @@
+//! Tests of reading whole files.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use polars::prelude::{Column as Series, DataFrame, IntoColumn, NamedFrom, ParquetWriter, StructChunked};
+
+use super::*;
+use crate::schema::Role;
+use crate::time::Time;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("tidegauge-table-{test}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder for temporary files");
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, bytes).expect("a file that can be written");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind in the folder for temporary files harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("room in memory");
+    encoder.finish().expect("room in memory")
+}
+
+fn parquet(columns: Vec<Series>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new_infer_height(columns).expect("columns of one length");
+    ParquetWriter::new(&mut bytes).with_row_group_size(Some(1_000)).finish(&mut frame).expect("a table to write");
+    bytes
+}
+
+fn series<T, Phantom: ?Sized>(name: &str, values: Vec<T>) -> Series
+where
+    polars::prelude::Series: NamedFrom<Vec<T>, Phantom>,
+{
+    polars::prelude::Series::new(name.into(), values).into_column()
+}
+
+/// A series of [`ROWS`] values.
+fn each<T, Phantom: ?Sized>(name: &str, value: impl Fn(usize) -> T) -> Series
+where
+    polars::prelude::Series: NamedFrom<Vec<T>, Phantom>,
+{
+    series(name, (0..ROWS).map(value).collect())
+}
+
+fn field(path: &str, subject: &str, kind: Kind, role: Role) -> Field {
+    let scale = if role == Role::Latency { 1e-3 } else { 1.0 };
+    Field { subject: subject.into(), path: Path(path.into()), kind, role, scale }
+}
+
+fn fields() -> Vec<Field> {
+    vec![
+        field("features.income", "income", Kind::Numeric, Role::Feature),
+        field("features.purpose", "purpose", Kind::Categorical, Role::Feature),
+        field("features.grade", "grade", Kind::Categorical, Role::Feature),
+        field("prediction.score", "score", Kind::Numeric, Role::Score),
+        field("prediction.class", "prediction", Kind::Categorical, Role::Prediction),
+        field("latency_ms", "latency", Kind::Numeric, Role::Latency),
+        field("error", "error", Kind::Flag, Role::Error),
+    ]
+}
+
+const ROWS: usize = 20_000;
+
+fn income(row: usize) -> Option<f64> {
+    (row % 10 != 3).then(|| (row * 7_919 % 10_007) as f64 / 7.0)
+}
+
+fn purpose(row: usize) -> Option<&'static str> {
+    [Some("car"), Some("007"), Some("house, \"big\""), Some("1.0"), None][row % 5]
+}
+
+fn grade(row: usize) -> i64 {
+    (row % 4) as i64
+}
+
+fn score(row: usize) -> f64 {
+    (row * 31 % 997) as f64 / 997.0
+}
+
+fn class(row: usize) -> bool {
+    score(row) > 0.5
+}
+
+fn latency(row: usize) -> i64 {
+    1 + (row % 400) as i64
+}
+
+fn failed(row: usize) -> bool {
+    row % 50 == 0
+}
+
+fn as_parquet() -> Vec<u8> {
+    parquet(vec![
+        each("ts", |row| row as i64),
+        each("income", income),
+        each("purpose", purpose),
+        each("grade", |row| grade(row) as f64),
+        each("score", score),
+        each("class", class),
+        each("latency_ms", latency),
+        each("error", failed),
+    ])
+}
+
+fn as_nested_parquet() -> Vec<u8> {
+    let structure = |name: &str, columns: &[Series]| {
+        let inner: Vec<_> = columns.iter().map(|column| column.as_materialized_series().clone()).collect();
+        StructChunked::from_series(name.into(), ROWS, inner.iter()).expect("a structure").into_column()
+    };
+    let features = [each("income", income), each("purpose", purpose), each("grade", grade)];
+    let prediction = [each("score", score), each("class", class)];
+    parquet(vec![
+        structure("features", &features),
+        structure("prediction", &prediction),
+        each("latency_ms", latency),
+        each("error", |row| i32::from(failed(row))),
+    ])
+}
+
+fn as_csv() -> Vec<u8> {
+    let mut text = String::from("features.income,purpose,features.grade,prediction.score,class,latency_ms,error\r\n");
+    for row in 0..ROWS {
+        let income = income(row).map_or_else(String::new, |income| income.to_string());
+        let purpose = purpose(row).map_or_else(String::new, |text| format!("\"{}\"", text.replace('"', "\"\"")));
+        let class = if class(row) { "True" } else { "False" };
+        let (grade, score, latency, failed) = (grade(row), score(row), latency(row), u8::from(failed(row)));
+        text += &format!("{income},{purpose},{grade}.0,{score},{class},{latency},{failed}\r\n");
+    }
+    text.into_bytes()
+}
+
+fn as_ndjson() -> Vec<u8> {
+    let lines = (0..ROWS).map(|row| {
+        serde_json::json!({
+            "features": {"income": income(row), "purpose": purpose(row), "grade": grade(row)},
+            "prediction": {"score": score(row), "class": class(row)},
+            "latency_ms": latency(row), "error": failed(row).then_some("timeout"),
+        })
+    });
+    lines.flat_map(|line| format!("{line}\n\n").into_bytes()).collect()
+}
+
+#[test]
+fn the_same_rows_make_the_same_reference_in_every_format() {
+    let folder = Folder::new("formats");
+    let files = [
+        folder.file("flat.parquet", &as_parquet()),
+        folder.file("nested.parquet", &as_nested_parquet()),
+        folder.file("packed.parquet.gz", &gzip(&as_parquet())),
+        folder.file("mixed.csv", &as_csv()),
+        folder.file("mixed.CSV.GZ", &gzip(&as_csv())),
+        folder.file("log.ndjson", &as_ndjson()),
+        folder.file("log.jsonl.gz", &gzip(&as_ndjson())),
+    ];
+    let references = files.map(|path| reference(&path, &fields(), 100).expect("a reference"));
+    for other in &references {
+        assert_eq!(other.fields, references[0].fields, "{}", other.name);
+        assert_eq!(other.hash, references[0].hash, "{}", other.name);
+    }
+    assert_eq!((references[0].name.as_str(), references[0].rows), ("flat.parquet", ROWS as u64));
+    let tally = |subject| references[0].tally(subject).expect("a field that was counted");
+    assert_eq!((tally("income").presence().null, tally("purpose").presence().null), (2_000, 4_000));
+    let crate::tally::FieldTally::Numeric(latency) = tally("latency") else { panic!("a latency is a number") };
+    assert_eq!((latency.min, latency.max), (0.001, 0.4));
+}
+
+#[test]
+fn rows_come_in_order_in_batches_and_with_their_offsets() {
+    let folder = Folder::new("batches");
+    let wanted = |path: &str, kind| Lookup::from(Wanted { path: Path(path.into()), kind });
+    let lookups = || vec![wanted("ts", Kind::Time), wanted("version", Kind::Categorical), wanted("ts", Kind::Time)];
+    let seconds: Vec<i64> = (0..ROWS as i64).map(|row| 1_700_000_000 + row).collect();
+    let lines: String = seconds.iter().map(|at| format!("{{\"ts\":{at}}}\n")).collect();
+    let texts: String = std::iter::once("ts\n".to_owned()).chain(seconds.iter().map(|at| format!("{at}\n"))).collect();
+    let files = [
+        folder.file("t.parquet", &parquet(vec![series("ts", seconds.clone())])),
+        folder.file("t.csv", texts.as_bytes()),
+        folder.file("t.json", lines.as_bytes()),
+    ];
+    for path in files {
+        let table = Table::open(&path, lookups()).expect("a table");
+        assert_eq!(table.missing().collect::<Vec<_>>(), [&lookups()[1]]);
+        let batches: Vec<Rows> = table.batches().expect("batches").map(|batch| batch.expect("rows")).collect();
+        assert_eq!(batches.iter().map(Rows::len).collect::<Vec<_>>(), [8_192, 8_192, 3_616]);
+        let mut row = 0;
+        for batch in batches {
+            let Values::Time(times) = &batch.columns[2].values else { panic!("times were wanted") };
+            for at in 0..batch.len() {
+                assert_eq!((batch.offsets[at], batch.logged[at]), (row, None));
+                assert_eq!(Time(times.value(at)), Time((1_700_000_000 + row) * 1_000));
+                assert_eq!(batch.columns[1].absent(at), Some(Absent::Missing));
+                row += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_field_that_the_file_does_not_have_is_not_in_the_reference() {
+    let folder = Folder::new("missing");
+    let fields = [fields().remove(0), fields().remove(6)];
+    for path in [
+        folder.file("a.csv", b"income\n1\n2\n"),
+        folder.file("a.json", b"{\"income\":1}\n{\"income\":2}"),
+        folder.file("a.parquet", &parquet(vec![series("income", vec![1.0, 2.0])])),
+    ] {
+        let reference = reference(&path, &fields, 10).expect("a reference");
+        assert_eq!(reference.fields.keys().collect::<Vec<_>>(), ["income"]);
+    }
+}
+
+#[track_caller]
+fn check_error(path: &FilePath, expected: &str) {
+    let error = reference(path, &fields(), 10).map(|reference| reference.rows).expect_err("no reference");
+    let text = error.to_string();
+    let (start, message) = text.split_at(path.display().to_string().len());
+    assert_eq!(start, path.display().to_string());
+    assert!(message.contains(expected), "{message}");
+    assert!(!text.contains('\n'), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_in_a_line() {
+    let folder = Folder::new("errors");
+    let noise: Vec<u8> = (0..5_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    check_error(&folder.0.join("absent.parquet"), "No such file");
+    check_error(&folder.0.join("absent.csv"), "No such file");
+    check_error(&folder.0.join("absent.json"), "No such file");
+    check_error(&folder.file("table.xlsx", b""), ".parquet, .csv, .ndjson");
+    check_error(&folder.file("table", b""), ".parquet, .csv, .ndjson");
+    check_error(&folder.file("empty.parquet", b""), "not a readable Parquet file: ");
+    check_error(&folder.file("empty.csv", b""), "not a readable CSV file: ");
+    check_error(&folder.file("header.csv", b"income,score\n"), "there are no rows");
+    check_error(&folder.file("empty.json", b"\n"), "there are no rows");
+    check_error(&folder.file("other.csv", b"a,b\n1,2\n"), "; it has a, b");
+    check_error(&folder.file("other.json", b"{\"a\":1}"), "none of the columns that are looked for: features.income, ");
+    check_error(&folder.file("ragged.csv", b"income,score\n1,2,3\n"), "not a readable CSV file: ");
+    check_error(&folder.file("noise.parquet", &noise), "not a readable Parquet file: ");
+    check_error(&folder.file("noise.csv", &noise), "");
+    check_error(&folder.file("noise.json", &noise), "line 1 is not a JSON object");
+    check_error(&folder.file("noise.csv.gz", &noise), "gzip");
+    check_error(&folder.file("bad.json", b"{\"income\":1}\n\n[1]\n"), "line 3 is not a JSON object");
+    let packed = gzip(&as_csv());
+    check_error(&folder.file("cut.csv.gz", &packed[..packed.len() / 2]), "");
+    check_error(&folder.file("cut.json.gz", &gzip(&as_ndjson())[..9_000]), "");
+}
+
+#[test]
+fn a_damaged_parquet_file_is_an_error_and_not_the_end() {
+    let folder = Folder::new("damage");
+    let bytes = as_parquet();
+    for part in 0..20 {
+        let cut = folder.file("cut.parquet", &bytes[..bytes.len() * part / 20]);
+        check_error(&cut, "not a readable Parquet file: ");
+    }
+    let mut at = 17usize;
+    for _ in 0..40 {
+        let mut bytes = bytes.clone();
+        at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let place = at % bytes.len();
+        bytes[place] ^= 0x55;
+        // Damage to a value goes unseen, as the pages carry no checksum; all that is asked is to come back.
+        let _ = reference(&folder.file("hurt.parquet", &bytes), &fields(), 10);
+    }
+}
