@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::grid::{Axis, Grid, Vocabulary};
 use crate::rows::{Absent, Column, Rows, Values};
 use crate::schema::{Field, Kind, Role};
+use crate::shard::Axes;
 use crate::tally::{Chosen, FieldTally, Presence, Tally};
 
 /// The most values that a vocabulary holds. A field with more is an identifier rather than a category, and its rarer
@@ -34,16 +35,6 @@ pub struct Reference {
 pub struct Counted {
     pub axis: Axis,
     pub tally: FieldTally,
-}
-
-/// The axes on which a shard counts its fields.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axes {
-    /// Tallies may be merged only if they were counted under the same hash: it covers the reference and every axis with
-    /// its subject, so it also changes when a field comes, goes or changes its kind.
-    pub hash: String,
-    /// One for each field asked for, in that order.
-    pub axes: Vec<Axis>,
 }
 
 impl Reference {
@@ -101,7 +92,7 @@ pub fn axes_for(reference: Option<&Reference>, fields: &[Field]) -> Axes {
         hash.text(&field.subject);
         hash.axis(axis);
     }
-    Axes { hash: hash.finish(), axes }
+    Axes { hash: hash.finish().into(), axes: axes.into() }
 }
 
 fn fits(axis: &Axis, kind: Kind) -> bool {
