@@ -228,6 +228,14 @@ mod tests {
     }
 
     #[test]
+    fn the_least_of_terms_decides_between_two_doubles() {
+        let half_a_step = 2f64.powi(-53);
+        assert_eq!(sum(&[1.0, half_a_step]).value(), 1.0);
+        assert_eq!(sum(&[1.0, half_a_step, 5e-324]).value(), 1.0 + f64::EPSILON);
+        assert_eq!(sum(&[-1.0, -half_a_step, 5e-324]).value(), -1.0);
+    }
+
+    #[test]
     fn carries_move_on_in_time() {
         let mut sum = ExactSum { room: 3, ..ExactSum::default() };
         (0..1000).for_each(|_| sum.add(f64::MAX));

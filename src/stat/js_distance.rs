@@ -61,6 +61,9 @@ mod tests {
         for d in [1e-12, 1e-9, 1e-5] {
             assert!((twice_information(d) / (d * d) - 1.0).abs() < 1e-10);
         }
+        // And so does one side that is nearly empty: with e = 1 - d it is 2 ln 2 - e (1 + ln 2 - ln e) + ...
+        let e = 1e-10f64;
+        assert!((twice_information(1.0 - e) - (2.0 * LN_2 - e * (1.0 + LN_2 - e.ln()))).abs() < 1e-14);
         assert!((twice_information(0.5 - 1e-15) - twice_information(0.5)).abs() < 1e-14);
     }
 
