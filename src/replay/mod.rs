@@ -19,8 +19,9 @@ use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
 use crate::plan::{Subscriber, TopicPlan, topics};
 use crate::reference::Reference;
+use crate::rows::Wanted;
 use crate::shard::{Report, Resumed};
-use crate::source::table;
+use crate::source::table::{self, Lookup, Table};
 pub use show::Format;
 use show::{Show, Summary};
 
@@ -117,7 +118,7 @@ impl Replay {
     }
 
     fn file(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
-        if table::is_lines(path) { self.lines(topic, path, progress) } else { self.table(topic, path, progress) }
+        if table::is_lines(path)? { self.lines(topic, path, progress) } else { self.table(topic, path, progress) }
     }
 
     /// Lines of JSON are decoded as Kafka's records are, so that both give the same numbers.
@@ -152,7 +153,13 @@ impl Replay {
     fn table(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
         let plan = TopicPlan::new(topic, std::slice::from_ref(&self.subscriber), usize::MAX);
         let fields = self.subscriber.monitor.fields_of(topic);
-        for rows in table::rows(path, &plan.wanted, &fields)? {
+        // The shard brings numbers to scale, whatever they come from.
+        let lookup = |wanted: &Wanted| {
+            let field = fields.iter().find(|field| field.path == wanted.path && field.kind == wanted.kind);
+            Lookup { wanted: wanted.clone(), subject: field.map(|field| field.subject.clone()), scale: 1.0 }
+        };
+        let table = Table::open(path, plan.wanted.iter().map(lookup).collect())?;
+        for rows in table.batches()? {
             let mut rows = rows?;
             let count = rows.len() as u64;
             let Some((lane, next)) = self.lanes.get_mut(topic) else { return Ok(()) };

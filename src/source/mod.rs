@@ -1,3 +1,5 @@
 //! Where rows come from.
 
+pub mod embedded;
+pub mod kafka;
 pub mod table;

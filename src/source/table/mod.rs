@@ -104,6 +104,14 @@ pub fn reference(path: &FilePath, fields: &[Field], resolution: usize) -> Result
     Ok(Reference::new(&name, rows as u64, counted))
 }
 
+/// Whether a file is, by its name, one JSON object a line.
+///
+/// # Errors
+/// When the name tells of no format that is known.
+pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
+    Ok(matches!(Format::of(path)?.0, Format::Ndjson))
+}
+
 impl Table {
     /// Opens a file and looks the columns up. Parquet and CSV are read here, but only the columns that are wanted; of
     /// NDJSON, as many records as it takes to see where the columns are.
