@@ -11,10 +11,10 @@ use clap::{Parser, Subcommand};
 use tidegauge::config::{self, Problems};
 use tidegauge::daemon::{self, Daemon};
 use tidegauge::time::Span;
-use tidegauge::{check, demo, http, replay};
+use tidegauge::{check, demo, replay};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing_subscriber::EnvFilter;
 
 /// Watches machine-learning models in production: drift, quality, alerts and retrains, from their Kafka logs.
@@ -131,7 +131,8 @@ async fn run(config: config::Config, load: impl Fn() -> Result<config::Config, P
     let ask_by_signal = ask.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            let _ = ask_by_signal.send(http::Reload::unattended()).await;
+            // What came of it is in the log.
+            let _ = ask_by_signal.send(oneshot::channel().0).await;
         }
     });
     daemon::run(Daemon { config, load, listening: None }, interrupted()?, reload, ask).await

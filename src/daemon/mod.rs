@@ -18,6 +18,7 @@ use crate::config::{Config, Problems};
 use crate::http;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
+use crate::rule::alert::stable_id;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use pipeline::{Outlets, Pipeline, now};
@@ -51,7 +52,7 @@ where
     let mut config = Arc::new(config);
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
-    let view = http::View::new(telemetry.clone(), ask_reload, now());
+    let view = http::View::new(telemetry.clone(), now(), ask_reload);
     let listener = tokio::net::TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("listen on {}", config.http.listen))?;
@@ -94,12 +95,12 @@ where
                 outlets.letters = post.reopen(&config, &outlets.store, told.clone()).await?;
                 outlets.telemetry.reloaded(now());
                 tracing::info!(monitors = config.monitors.len(), "reloaded");
-                request.answer(Ok(()));
+                let _ = request.send(Ok(()));
             }
             Err(problems) => {
                 outlets.telemetry.reload_failed();
                 tracing::error!("reload: the old rules stay\n{problems}");
-                request.answer(Err(problems.to_string()));
+                let _ = request.send(Err(problems.to_string()));
             }
         }
     };
@@ -122,10 +123,12 @@ where
     Ok(())
 }
 
-/// Says which series, topics and receivers there are, so that they are there before anything happens to them.
+/// Says which monitors, topics and receivers there are, so that their series are there before anything happens to them.
 fn announce(config: &Config, outlets: &Outlets) {
     let topics = &config.topics;
-    outlets.telemetry.watching(config.monitors.iter().map(|monitor| &**monitor));
+    let monitors = || config.monitors.iter().map(|monitor| &**monitor);
+    outlets.telemetry.watching(monitors());
+    outlets.view.watching(&stable_id(&[&format!("{config:?}")]), monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
 }

@@ -45,6 +45,7 @@ pub struct Outlets {
 pub struct Pipeline {
     config: Arc<Config>,
     monitors: BTreeMap<Arc<str>, Arc<Monitor>>,
+    topics: Vec<Arc<str>>,
     engine: Engine,
     counting: Arc<Counting>,
     publisher: Publisher,
@@ -94,6 +95,12 @@ impl Pipeline {
                 let from = kept.state.started.iter().find(|(started, _)| started == key).map_or(Time::MIN, |(_, at)| *at);
                 learnt.push((key.clone(), Learnt { axes: known.axes, from }));
             }
+            if let Some(reference) = &reference {
+                outlets.view.reference(&monitor.model, "", "", reference);
+            }
+            for (key, reference) in &kept.learnt {
+                outlets.view.reference(&monitor.model, &key.version, &key.topic, reference);
+            }
             subscribers.push(Subscriber { monitor: monitor.clone(), reference: reference.clone() });
             let (state, panes, learnt) = (kept.state, kept.panes, kept.learnt);
             starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes });
@@ -112,7 +119,7 @@ impl Pipeline {
         let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
         let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
         let (lanes, stored) = (BTreeMap::new(), Instant::now());
-        Ok(Pipeline { config, monitors, engine, counting, publisher, running, told, lanes, stored })
+        Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored })
     }
 
     /// Waits for something to happen, and carries out what follows from it and from what else has come meanwhile.
@@ -149,6 +156,7 @@ impl Pipeline {
             Told::Revoked(partition) => {
                 self.lanes.remove(&partition);
                 outlets.telemetry.revoked(&partition);
+                outlets.view.revoked(&partition);
                 Event::Revoked(partition)
             }
             Told::Counted { report, rows, dead } => {
@@ -202,7 +210,7 @@ impl Pipeline {
                 outlets.telemetry.evaluated(&first.model, now());
                 let topic = &self.config.topics.measurements;
                 round.records.extend(measurements.iter().map(|measurement| event::measurement(topic, measurement)));
-                outlets.view.measured(measurements);
+                outlets.view.measured(&measurements);
             }
             Effect::Alert(alert) => {
                 round.touched.insert(alert.model.as_str().into());
@@ -212,7 +220,7 @@ impl Pipeline {
                 round.records.push(told.record(&self.config.topics.alerts));
                 let letters = notify::letters(&self.config.kafka.group, &alert, now(), &mut outlets.sequence);
                 round.commit.letters.extend(letters);
-                outlets.view.alerted(*alert);
+                outlets.view.alerted(&alert);
             }
             Effect::Retrain(request) => {
                 round.touched.insert(request.model.as_str().into());
@@ -229,6 +237,7 @@ impl Pipeline {
                     model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
                     rows = known.reference.rows, hash = known.reference.hash, "learnt a reference"
                 );
+                outlets.view.reference(&learnt.model, &learnt.version, &learnt.topic, &known.reference);
                 round.touched.insert(learnt.model.clone());
                 round.commit.learnt.push((learnt.clone(), known.reference));
                 round.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
@@ -352,13 +361,18 @@ impl Pipeline {
     fn show(&self, outlets: &Outlets) {
         for (model, monitor) in &self.monitors {
             let active: Vec<_> = self.engine.alerts().filter(|(of, ..)| *of == model).map(|(_, k, a)| (k, a)).collect();
-            outlets.telemetry.alerts(monitor, active);
+            outlets.telemetry.alerts(monitor, active.iter().copied());
+            outlets.view.alerts(monitor, active);
             for (partition, frontier, _) in self.engine.frontiers(model) {
                 outlets.telemetry.watermark(model, partition, frontier);
             }
+            if let Some(passed) = self.engine.frontiers(model).map(|(_, frontier, _)| frontier).min() {
+                outlets.view.watermark(model, passed);
+            }
         }
-        outlets.view.heartbeat();
-        outlets.view.assigned(self.lanes.len());
+        let unread = self.topics.iter().filter(|topic| !self.lanes.keys().any(|partition| partition.topic == **topic));
+        outlets.view.waiting_for(unread.map(|topic| format!("a partition of {topic}")).collect());
+        outlets.view.beat(Instant::now());
     }
 
     /// Stops reading, carries out what has been counted, stores and commits. What was read and not yet counted is read

@@ -148,10 +148,11 @@ pub fn render(event: &mut AlertEvent, rule: &Rule, window: Window) {
     let values: BTreeMap<&str, Option<f64>> =
         event.evidence.iter().map(|m| (m.statistic.as_str(), m.value.map(rounded))).collect();
     let context = minijinja::context! {
-        alert => event.alert, state => event.state.name(), severity => event.severity.name(), model => event.model,
-        version => event.version, slice => event.slice, subject => event.subject, condition => event.condition,
+        alert => event.alert.as_str(), state => event.state.name(), severity => event.severity.name(),
+        model => event.model.as_str(), version => event.version.as_str(), slice => event.slice.as_str(),
+        subject => event.subject.as_str(), condition => event.condition.as_str(), reason => event.reason.as_str(),
         window_start => window.start.to_string(), window_end => window.end.to_string(),
-        since => event.since.to_string(), values => values, reason => event.reason,
+        since => event.since.to_string(), values => values,
     };
     let fill = |(name, template): (&String, &String)| {
         let text = environment.render_str(template, &context).unwrap_or_else(|error| format!("({error})"));
