@@ -1,1 +1,429 @@
-//! TODO
+//! The store: what has to outlive the process, in one directory.
+//!
+//! Each step of the daemon is one atomic batch, on the disk before anything of it is told. A value is an upsert:
+//! writing the same again leaves the same content, so a step that is repeated after a crash does no harm.
+
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{LearntKey, State};
+use crate::notify::{Letter, LetterId};
+use crate::pane::{Pane, Partition};
+use crate::reference::Reference;
+use crate::rule::alert::stable_id;
+use crate::time::Time;
+use value::Opened;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The directory; it is made when it is missing, and one process at a time may use it.
+    pub path: PathBuf,
+}
+
+/// Where counting of a partition goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The offset from which to read again to have every row of the panes that are still open.
+    pub resume: i64,
+    /// The offset after the last row looked at.
+    pub next: i64,
+    /// For each model, the latest event time seen when `resume` was reported.
+    pub latest: BTreeMap<Arc<str>, Time>,
+}
+
+/// Everything that one step of the daemon makes durable.
+#[derive(Debug, Default)]
+pub struct Commit {
+    pub positions: Vec<(Partition, Position)>,
+    pub panes: Vec<Pane>,
+    /// Panes of this model that start before this are forgotten, also those of this commit.
+    pub expired: Vec<(Arc<str>, Time)>,
+    pub states: Vec<(Arc<str>, State)>,
+    pub learnt: Vec<(LearntKey, Arc<Reference>)>,
+    /// To be delivered.
+    pub letters: Vec<Letter>,
+}
+
+/// What is kept of one monitor.
+#[derive(Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The default one when there is none.
+    pub state: State,
+    /// By start.
+    pub panes: Vec<Pane>,
+    pub learnt: Vec<(LearntKey, Arc<Reference>)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The daemon cannot start on it.
+    #[error("open the store in {}: {cause}; {hint}", path.display())]
+    Open { path: PathBuf, cause: String, hint: &'static str },
+    /// The daemon cannot start on it, but another version can.
+    #[error(
+        "open the store in {}: tidegauge {writer} wrote it in format {format}, and this version reads format {}; run \
+         that version, or {MOVE_AWAY}",
+        path.display(), value::FORMAT
+    )]
+    Format { path: PathBuf, writer: String, format: u8 },
+    /// What is on the disk is no longer certain: end the process, and start again from what it holds.
+    #[error("{doing} the store in {}: {cause}", path.display())]
+    Failed { doing: &'static str, path: PathBuf, cause: fjall::Error },
+}
+
+pub struct Store {
+    path: PathBuf,
+    database: Database,
+    /// In the order of [`Kind::ALL`].
+    keyspaces: Vec<Keyspace>,
+    marks: Mutex<Marks>,
+    damaged: AtomicU64,
+}
+
+impl Store {
+    pub fn open(config: &Config) -> Result<Store, StoreError> {
+        let (database, keyspaces) = open_database(&config.path)?;
+        let (path, marks, damaged) = (config.path.clone(), Mutex::default(), AtomicU64::new(0));
+        let store = Store { path, database, keyspaces, marks, damaged };
+        store.check_writer()?;
+        store.check_marks()?;
+        Ok(store)
+    }
+
+    /// Makes a step durable, all of it or nothing. It is on the disk when this returns.
+    pub fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        let mut changes = Changes::default();
+        for pane in &commit.panes {
+            changes.put(Kind::Panes, pane_key(pane), pane);
+        }
+        for (model, before) in &commit.expired {
+            let (from, to) = (panes_of(model, Time::MIN), panes_of(model, *before));
+            for entry in self.keyspace(Kind::Panes).range(from.as_slice()..to.as_slice()) {
+                changes.delete(Kind::Panes, entry.key().map_err(|cause| self.failed("read", cause))?.to_vec());
+            }
+            changes.delete_range(Kind::Panes, from, to);
+        }
+        for (partition, position) in &commit.positions {
+            changes.put(Kind::Positions, position_key(partition), &(partition, position));
+        }
+        for (model, state) in &commit.states {
+            changes.put(Kind::States, model_key(model), state);
+        }
+        for (learnt, reference) in &commit.learnt {
+            changes.put(Kind::Learnt, learnt_key(learnt), &(learnt, reference));
+        }
+        for letter in &commit.letters {
+            changes.put(Kind::Letters, letter_key(&letter.id), letter);
+        }
+        self.write(changes, PersistMode::SyncAll)
+    }
+
+    pub fn position(&self, partition: &Partition) -> Result<Option<Position>, StoreError> {
+        let found: Option<(Partition, Position)> = self.get(Kind::Positions, &position_key(partition))?;
+        Ok(found.map(|(_, position)| position))
+    }
+
+    pub fn positions(&self) -> Result<Vec<(Partition, Position)>, StoreError> {
+        self.all(Kind::Positions, &[])
+    }
+
+    pub fn monitor(&self, model: &str) -> Result<Kept, StoreError> {
+        let key = model_key(model);
+        Ok(Kept {
+            state: self.get(Kind::States, &key)?.unwrap_or_default(),
+            panes: self.all(Kind::Panes, &key)?,
+            learnt: self.all(Kind::Learnt, &key)?,
+        })
+    }
+
+    /// Forgets all monitors but these.
+    pub fn retain(&self, models: &[&str]) -> Result<(), StoreError> {
+        let kept: Vec<Key> = models.iter().map(|model| model_key(model)).collect();
+        let mut changes = Changes::default();
+        for kind in [Kind::Panes, Kind::States, Kind::Learnt] {
+            for entry in self.keyspace(kind).iter() {
+                let key = entry.key().map_err(|cause| self.failed("read", cause))?;
+                if *key != *MARK && !kept.iter().any(|model| key.starts_with(model)) {
+                    changes.delete(kind, key.to_vec());
+                }
+            }
+        }
+        self.write(changes, PersistMode::SyncAll)
+    }
+
+    /// Letters that are still to be delivered, oldest first.
+    pub fn letters(&self) -> Result<Vec<Letter>, StoreError> {
+        self.all(Kind::Letters, &[])
+    }
+
+    /// Forgets letters. Does not wait for the disk: after a crash they may be delivered once more, which is allowed.
+    pub fn delivered(&self, letters: &[LetterId]) -> Result<(), StoreError> {
+        let mut changes = Changes::default();
+        letters.iter().for_each(|id| changes.delete(Kind::Letters, letter_key(id)));
+        self.write(changes, PersistMode::Buffer)
+    }
+
+    /// How many damaged values were found and passed over since this store was opened.
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Checks which version wrote the store, and says that this one does now.
+    fn check_writer(&self) -> Result<(), StoreError> {
+        let writer = env!("CARGO_PKG_VERSION").as_bytes();
+        let found = self.keyspace(Kind::About).get(WRITER).map_err(|cause| self.failed("read", cause))?;
+        match found.as_deref().map(|sealed| value::open(WRITER, sealed)) {
+            Some(Opened::Foreign(format, writer)) => return Err(self.foreign(format, writer)),
+            Some(Opened::Intact(last)) if last == writer => return Ok(()),
+            Some(Opened::Damaged) => self.count_damaged(Kind::About, WRITER),
+            Some(Opened::Intact(_)) | None => {}
+        }
+        let sealed = value::seal(WRITER, writer);
+        let inserted = self.keyspace(Kind::About).insert(WRITER, sealed);
+        inserted.map_err(|cause| self.failed("write to", cause))
+    }
+
+    /// Checks that no part of the store has lost what another still has: counts would be wrong without a sign of it.
+    fn check_marks(&self) -> Result<(), StoreError> {
+        let marks: Marks = self.get(Kind::About, MARK)?.unwrap_or_default();
+        for kind in Kind::ALL {
+            let own: Option<Marks> = self.get(kind, MARK)?;
+            if own.unwrap_or_default()[kind as usize] != marks[kind as usize] {
+                let cause = format!("its {} are not of the same step as the rest", kind.name());
+                return Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY });
+            }
+        }
+        *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+        Ok(())
+    }
+
+    fn write(&self, mut changes: Changes, mode: PersistMode) -> Result<(), StoreError> {
+        if changes.0.is_empty() {
+            return Ok(());
+        }
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.mark(&mut marks);
+        let mut batch = self.database.batch().durability(Some(mode));
+        for ((kind, key), value) in changes.0 {
+            match value {
+                Some(value) => batch.insert(self.keyspace(kind), key, value),
+                None => batch.remove(self.keyspace(kind), key),
+            }
+        }
+        batch.commit().map_err(|cause| self.failed("write to", cause))
+    }
+
+    fn get<T: DeserializeOwned>(&self, kind: Kind, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let sealed = self.keyspace(kind).get(key).map_err(|cause| self.failed("read", cause))?;
+        sealed.map_or(Ok(None), |sealed| self.decode(kind, key, &sealed))
+    }
+
+    /// Everything whose key begins so, by key.
+    fn all<T: DeserializeOwned>(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.keyspace(kind).prefix(prefix) {
+            let (key, sealed) = entry.into_inner().map_err(|cause| self.failed("read", cause))?;
+            if *key != *MARK {
+                found.extend(self.decode(kind, &key, &sealed)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// `None` for a damaged value: what it held is counted again from Kafka, or is lost, but nothing else is.
+    fn decode<T: DeserializeOwned>(&self, kind: Kind, key: &[u8], sealed: &[u8]) -> Result<Option<T>, StoreError> {
+        let decoded = match value::open(key, sealed) {
+            Opened::Intact(bytes) => postcard::from_bytes(bytes).ok(),
+            Opened::Foreign(format, _) => return Err(self.foreign(format, b"of another version")),
+            Opened::Damaged => None,
+        };
+        if decoded.is_none() {
+            self.count_damaged(kind, key);
+        }
+        Ok(decoded)
+    }
+
+    fn count_damaged(&self, kind: Kind, key: &[u8]) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(kind = kind.name(), key = %key.escape_ascii(), "passed over a damaged value in the store");
+    }
+
+    fn keyspace(&self, kind: Kind) -> &Keyspace {
+        &self.keyspaces[kind as usize]
+    }
+
+    fn foreign(&self, format: u8, writer: &[u8]) -> StoreError {
+        StoreError::Format { path: self.path.clone(), writer: String::from_utf8_lossy(writer).into_owned(), format }
+    }
+
+    fn failed(&self, doing: &'static str, cause: fjall::Error) -> StoreError {
+        StoreError::Failed { doing, path: self.path.clone(), cause }
+    }
+}
+
+type Key = Vec<u8>;
+
+/// The key of the version that wrote the store.
+const WRITER: &[u8] = b"writer";
+
+/// The key, in each part, of the number of the last step that changed it. The part `about` has the numbers of all.
+const MARK: &[u8] = b"mark";
+
+type Marks = [u64; Kind::ALL.len()];
+
+const MOVE_AWAY: &str = "move the directory away to begin anew with what Kafka still has";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    About,
+    Positions,
+    Panes,
+    States,
+    Learnt,
+    Letters,
+}
+
+impl Kind {
+    const ALL: [Kind; 6] = [Kind::About, Kind::Positions, Kind::Panes, Kind::States, Kind::Learnt, Kind::Letters];
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::About => "about",
+            Kind::Positions => "positions",
+            Kind::Panes => "panes",
+            Kind::States => "states",
+            Kind::Learnt => "learnt",
+            Kind::Letters => "letters",
+        }
+    }
+}
+
+/// What a batch does to each key: the engine under the store does not say which of two changes to one key wins.
+#[derive(Default)]
+struct Changes(BTreeMap<(Kind, Key), Option<Vec<u8>>>);
+
+impl Changes {
+    fn put(&mut self, kind: Kind, key: Key, content: &impl Serialize) {
+        // What is stored has no part that postcard cannot write; were there one, it would read as damaged.
+        let bytes = postcard::to_stdvec(content).unwrap_or_default();
+        let sealed = value::seal(&key, &bytes);
+        self.0.insert((kind, key), Some(sealed));
+    }
+
+    fn delete(&mut self, kind: Kind, key: Key) {
+        self.0.insert((kind, key), None);
+    }
+
+    /// Numbers this step.
+    fn mark(&mut self, marks: &mut Marks) {
+        let step = 1 + marks.iter().max().copied().unwrap_or(0);
+        let changed: BTreeSet<Kind> = self.0.keys().map(|(kind, _)| *kind).chain([Kind::About]).collect();
+        changed.iter().for_each(|&kind| marks[kind as usize] = step);
+        changed.iter().for_each(|&kind| self.put(kind, MARK.to_vec(), marks));
+    }
+
+    fn delete_range(&mut self, kind: Kind, from: Key, to: Key) {
+        self.0.range_mut((kind, from)..(kind, to)).for_each(|(_, change)| *change = None);
+    }
+}
+
+// Names are hashed, because they may be of any length and a key may not, and so that no name begins with another.
+
+fn model_key(model: &str) -> Key {
+    stable_id(&[model]).into_bytes()
+}
+
+/// The least key of the model's panes that start at this or later.
+fn panes_of(model: &str, start: Time) -> Key {
+    let mut key = model_key(model);
+    // With the sign turned over, negative numbers sort first.
+    key.extend((start.0 ^ i64::MIN).to_be_bytes());
+    key
+}
+
+fn pane_key(pane: &Pane) -> Key {
+    let of = &pane.key;
+    let mut key = panes_of(&of.model, of.start);
+    let partition = of.partition.partition.to_string();
+    key.extend(stable_id(&[&of.version, &of.slice, &of.partition.topic, &partition]).into_bytes());
+    key
+}
+
+fn position_key(partition: &Partition) -> Key {
+    stable_id(&[&partition.topic, &partition.partition.to_string()]).into_bytes()
+}
+
+fn learnt_key(learnt: &LearntKey) -> Key {
+    let mut key = model_key(&learnt.model);
+    key.extend(stable_id(&[&learnt.version, &learnt.topic]).into_bytes());
+    key
+}
+
+/// Ids sort by age.
+fn letter_key(id: &LetterId) -> Key {
+    id.0.clone().into_bytes()
+}
+
+/// Opens the database, or makes it. It is made under another name and then renamed, because one whose making was
+/// interrupted could not be opened again.
+fn open_database(path: &Path) -> Result<(Database, Vec<Keyspace>), StoreError> {
+    let (at, making) = (path.join("db"), path.join("db.new"));
+    let failed = |cause: fjall::Error| StoreError::Open {
+        path: path.to_owned(),
+        hint: hint(&cause),
+        cause: match cause {
+            fjall::Error::Io(cause) => cause.to_string(),
+            cause => cause.to_string(),
+        },
+    };
+    if !at.exists() {
+        let make = || -> Result<(), fjall::Error> {
+            if making.exists() {
+                fs::remove_dir_all(&making)?;
+            }
+            fs::create_dir_all(path)?;
+            drop(keyspaces(&making)?);
+            fs::rename(&making, &at)?;
+            Ok(fs::File::open(path)?.sync_all()?)
+        };
+        make().map_err(failed)?;
+    }
+    // It panics on some damaged files.
+    let opened = catch_unwind(AssertUnwindSafe(|| keyspaces(&at)));
+    opened.unwrap_or(Err(fjall::Error::Unrecoverable)).map_err(failed)
+}
+
+fn keyspaces(path: &Path) -> Result<(Database, Vec<Keyspace>), fjall::Error> {
+    let database = Database::builder(path).cache_size(CACHE).max_journaling_size(JOURNALS).worker_threads(1).open()?;
+    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
+    let keyspaces = Kind::ALL.iter().map(|kind| database.keyspace(kind.name(), options)).collect::<Result<_, _>>()?;
+    database.persist(PersistMode::SyncAll)?;
+    Ok((database, keyspaces))
+}
+
+// It is read once, at the start, and then only written to.
+const CACHE: u64 = 8 << 20;
+const MEMTABLE: u64 = 16 << 20;
+const JOURNALS: u64 = 128 << 20;
+
+fn hint(cause: &fjall::Error) -> &'static str {
+    match cause {
+        fjall::Error::Locked => "another process is using it: give each its own directory",
+        fjall::Error::Io(cause) if cause.kind() == io::ErrorKind::StorageFull => "make room on the disk",
+        fjall::Error::Io(_) => "make it a directory that this user may write to",
+        _ => MOVE_AWAY,
+    }
+}

@@ -1,0 +1,373 @@
+//! Tests of the store: what comes back, after a crash and after damage too.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicU32;
+
+use super::*;
+use crate::pane::PaneKey;
+use crate::rule::alert::{Active, AlertKey};
+
+/// A directory of its own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tidegauge-store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        Scratch(path)
+    }
+
+    fn open(&self) -> Store {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(&Config { path: self.0.clone() })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn partition(partition: i32) -> Partition {
+    Partition { topic: "credit.predictions".into(), partition }
+}
+
+fn pane(model: &str, start: i64, rows: u64) -> Pane {
+    let key = PaneKey {
+        model: model.into(),
+        start: Time(start),
+        version: "7".into(),
+        slice: "country=US".into(),
+        partition: partition(0),
+    };
+    Pane::new(key, "axes".into(), rows, (3, 9), &[])
+}
+
+fn position(next: i64) -> Position {
+    Position { resume: next - 5, next, latest: BTreeMap::from([("credit".into(), Time(next * 1000))]) }
+}
+
+fn state(published: i64) -> State {
+    let key = AlertKey { rule: "Drift".into(), version: "7".into(), slice: "".into(), subject: "income".into() };
+    let active = Active { id: "episode".into(), since: Time(5), windows: 2, firing: true };
+    State { published: Time(published), alerts: vec![(key, active)], ..State::default() }
+}
+
+fn learnt(model: &str) -> (LearntKey, Arc<Reference>) {
+    let key = LearntKey { model: model.into(), version: "7".into(), topic: "credit.predictions".into() };
+    (key, Arc::new(Reference { name: "learnt".into(), hash: "12".into(), rows: 500, fields: BTreeMap::new() }))
+}
+
+fn letter(sequence: u64) -> Letter {
+    Letter {
+        id: LetterId::new(sequence, "event", "hook"),
+        receiver: "hook".into(),
+        event: "event".into(),
+        order: "episode".into(),
+        body: "{}".into(),
+        created: Time(7),
+    }
+}
+
+/// A step that changes something of each kind; the n-th is told by its numbers.
+fn step(n: i64) -> Commit {
+    Commit {
+        positions: vec![(partition(0), position(n))],
+        panes: vec![pane("credit", n, n as u64)],
+        expired: vec![("credit".into(), Time(n - 2))],
+        states: vec![("credit".into(), state(n))],
+        learnt: vec![learnt("credit")],
+        letters: vec![letter(n as u64)],
+    }
+}
+
+/// The number of the last step, after a check that the store holds all of it and of those before, and nothing else.
+fn last_step(store: &Store) -> i64 {
+    let Some(position) = store.position(&partition(0)).unwrap() else {
+        assert_eq!(store.monitor("credit").unwrap(), Kept::default());
+        assert!(store.letters().unwrap().is_empty());
+        return 0;
+    };
+    let n = position.next;
+    assert_eq!(position, super::tests::position(n));
+    let kept = store.monitor("credit").unwrap();
+    assert_eq!(kept.state, state(n));
+    assert_eq!(kept.panes, (1.max(n - 2)..=n).map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
+    assert_eq!(kept.learnt, [learnt("credit")]);
+    assert_eq!(store.letters().unwrap(), (1..=n).map(|n| letter(n as u64)).collect::<Vec<_>>());
+    n
+}
+
+/// A copy of the store as a crash at this moment would leave it, with the journal's first bytes only.
+fn crashed(store: &Store, journal: usize) -> Scratch {
+    let copy = Scratch::new();
+    copy_all(&store.path.join("db"), &copy.0.join("db"));
+    let path = copy.0.join("db/0.jnl");
+    fs::write(&path, &fs::read(store.path.join("db/0.jnl")).unwrap()[..journal]).unwrap();
+    copy
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else if entry.path().extension().is_none_or(|extension| extension != "jnl") {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// How much of the journal is written; the rest of its file is zeros.
+fn journal(store: &Store) -> usize {
+    let bytes = fs::read(store.path.join("db/0.jnl")).unwrap();
+    bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
+}
+
+#[test]
+fn everything_comes_back() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    assert_eq!(last_step(&store), 0);
+    for n in 1..=20 {
+        store.commit(&step(n)).unwrap();
+        assert_eq!(last_step(&store), n);
+    }
+    drop(store);
+    let store = scratch.open();
+    assert_eq!(last_step(&store), 20);
+    assert_eq!(store.positions().unwrap(), [(partition(0), position(20))]);
+    assert_eq!(store.position(&partition(1)).unwrap(), None);
+    assert_eq!((store.monitor("cred").unwrap(), store.damaged()), (Kept::default(), 0));
+}
+
+#[test]
+fn panes_are_by_start_and_expire_up_to_a_time() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    let starts = [-2000, -1, 0, 255, 256, 70_000];
+    let panes = starts.iter().rev().flat_map(|&start| [pane("a", start, 1), pane("ab", start, 2)]).collect();
+    store.commit(&Commit { panes, ..Commit::default() }).unwrap();
+    let kept = |model| store.monitor(model).unwrap().panes.iter().map(|pane| pane.key.start.0).collect::<Vec<_>>();
+    assert_eq!(kept("a"), starts);
+    // One that comes in the step in which it expires is not kept either.
+    let panes = vec![pane("a", -5, 1), pane("a", 300, 1)];
+    store.commit(&Commit { panes, expired: vec![("a".into(), Time(256))], ..Commit::default() }).unwrap();
+    assert_eq!(kept("a"), [256, 300, 70_000]);
+    assert_eq!(kept("ab"), starts);
+    store.commit(&Commit { expired: vec![("a".into(), Time::MAX)], ..Commit::default() }).unwrap();
+    assert_eq!((kept("a"), kept("ab").len()), (vec![], 6));
+}
+
+#[test]
+fn a_pane_that_is_written_again_replaces_itself() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    let commit = |panes| store.commit(&Commit { panes, ..Commit::default() }).unwrap();
+    commit(vec![pane("a", 0, 1), pane("a", 0, 2)]);
+    assert_eq!(store.monitor("a").unwrap().panes, [pane("a", 0, 2)]);
+    commit(vec![pane("a", 0, 3)]);
+    commit(vec![pane("a", 0, 3)]);
+    assert_eq!(store.monitor("a").unwrap().panes, [pane("a", 0, 3)]);
+}
+
+#[test]
+fn letters_are_oldest_first_until_they_are_delivered() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    store.commit(&Commit { letters: [11, 9, 100, 10].map(letter).into(), ..Commit::default() }).unwrap();
+    let left = |store: &Store| store.letters().unwrap().iter().map(|letter| letter.id.sequence()).collect::<Vec<_>>();
+    assert_eq!(left(&store), [9, 10, 11, 100]);
+    store.delivered(&[letter(10).id, letter(100).id, letter(5).id]).unwrap();
+    drop(store);
+    assert_eq!(left(&scratch.open()), [9, 11]);
+}
+
+#[test]
+fn monitors_that_are_gone_are_forgotten() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    let kept = |model: &str| {
+        let commit = Commit { panes: vec![pane(model, 0, 1)], learnt: vec![learnt(model)], ..Commit::default() };
+        store.commit(&Commit { states: vec![(model.into(), state(1))], ..commit }).unwrap();
+    };
+    ["a", "b"].iter().for_each(|model| kept(model));
+    store.retain(&["b", "c"]).unwrap();
+    assert_eq!(store.monitor("a").unwrap(), Kept::default());
+    assert_eq!(store.monitor("b").unwrap().panes.len(), 1);
+    drop(store);
+    scratch.open();
+}
+
+#[test]
+fn a_step_is_there_after_a_crash_and_one_that_was_cut_off_is_not() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    store.commit(&step(1)).unwrap();
+    let first = journal(&store);
+    store.commit(&step(2)).unwrap();
+    let second = journal(&store);
+    for cut in (first..second).step_by(37) {
+        assert_eq!(last_step(&crashed(&store, cut).open()), 1, "cut at {cut} of {first}..{second}");
+    }
+    let crashed = crashed(&store, second);
+    assert_eq!(last_step(&crashed.open()), 2);
+    // Work goes on from there.
+    crashed.open().commit(&step(3)).unwrap();
+    assert_eq!(last_step(&crashed.open()), 3);
+}
+
+#[test]
+fn a_damaged_journal_is_refused_or_ends_before_the_damage() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    (1..=4).for_each(|n| store.commit(&step(n)).unwrap());
+    let length = journal(&store);
+    for at in (0..length).step_by(length / 50) {
+        let damaged = crashed(&store, length);
+        let path = damaged.0.join("db/0.jnl");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at] ^= 4;
+        fs::write(&path, bytes).unwrap();
+        match damaged.try_open() {
+            Ok(store) => assert!(last_step(&store) < 4, "damaged at {at}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Open { hint: MOVE_AWAY, .. }), "damaged at {at}: {error}")
+            }
+        }
+    }
+}
+
+/// Is another process, in which steps are made until it is killed: see the next test.
+#[test]
+fn a_process_that_is_killed() {
+    let Some(path) = std::env::var_os(KILLED) else { return };
+    let store = Store::open(&Config { path: path.into() }).unwrap();
+    for n in last_step(&store) + 1.. {
+        store.commit(&step(n)).unwrap();
+        println!("\nstep {n}");
+    }
+}
+
+const KILLED: &str = "TIDEGAUGE_TEST_KILLED";
+
+#[test]
+fn what_was_committed_outlives_a_killed_process() {
+    let scratch = Scratch::new();
+    let mut told = 0;
+    for kill in 0..4 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::a_process_that_is_killed", "--nocapture"])
+            .env(KILLED, &scratch.0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut steps = lines.filter_map(|line| line.strip_prefix("step ")?.parse::<i64>().ok());
+        told = steps.by_ref().nth(kill * 3).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        told = steps.last().unwrap_or(told);
+        let found = last_step(&scratch.open());
+        assert!(found == told || found == told + 1, "told {told}, found {found}");
+    }
+    assert!(told >= 4);
+}
+
+#[test]
+fn a_damaged_value_is_passed_over_and_counted() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    let commit = Commit { panes: vec![pane("credit", 1, 1), pane("credit", 2, 2)], expired: vec![], ..step(2) };
+    store.commit(&commit).unwrap();
+    for (kind, key) in [
+        (Kind::Positions, position_key(&partition(0))),
+        (Kind::Panes, pane_key(&pane("credit", 1, 1))),
+        (Kind::States, model_key("credit")),
+        (Kind::Learnt, learnt_key(&learnt("credit").0)),
+        (Kind::Letters, letter_key(&letter(2).id)),
+    ] {
+        let mut sealed = store.keyspace(kind).get(&key).unwrap().unwrap().to_vec();
+        let last = sealed.len() - 1;
+        sealed[last] ^= 1;
+        store.keyspace(kind).insert(key, sealed).unwrap();
+    }
+    drop(store);
+    let store = scratch.open();
+    assert_eq!(store.damaged(), 0);
+    assert_eq!(store.position(&partition(0)).unwrap(), None);
+    assert_eq!(store.monitor("credit").unwrap(), Kept { panes: vec![pane("credit", 2, 2)], ..Kept::default() });
+    assert_eq!(store.letters().unwrap(), []);
+    assert_eq!(store.damaged(), 5);
+    // Writing mends.
+    store.commit(&step(2)).unwrap();
+    assert_eq!(store.position(&partition(0)).unwrap(), Some(position(2)));
+}
+
+#[test]
+fn a_store_of_another_version_says_whose_it_is() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    store.keyspace(Kind::States).insert(model_key("a"), value::seal_as(2, &model_key("a"), b"")).unwrap();
+    let told = store.monitor("a").unwrap_err().to_string();
+    assert!(
+        told.contains("tidegauge of another version wrote it in format 2, and this version reads format 1"),
+        "{told}"
+    );
+    store.keyspace(Kind::About).insert(WRITER, value::seal_as(2, WRITER, b"7.8.9")).unwrap();
+    drop(store);
+    let told = scratch.try_open().err().unwrap().to_string();
+    assert!(told.contains(scratch.0.to_str().unwrap()), "{told}");
+    assert!(told.contains("tidegauge 7.8.9 wrote it in format 2"), "{told}");
+}
+
+#[test]
+fn parts_that_are_not_of_the_same_step_are_refused() {
+    for kind in Kind::ALL {
+        let scratch = Scratch::new();
+        let store = scratch.open();
+        store.commit(&step(1)).unwrap();
+        let old = store.keyspace(kind).get(MARK).unwrap().unwrap();
+        store.commit(&step(2)).unwrap();
+        store.keyspace(kind).insert(MARK, old).unwrap();
+        drop(store);
+        let told = scratch.try_open().err().unwrap().to_string();
+        assert!(told.contains("not of the same step"), "{told}");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_says_where_and_what_to_do() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    let told = scratch.try_open().err().unwrap().to_string();
+    assert!(told.contains(scratch.0.to_str().unwrap()) && told.contains("another process is using it"), "{told}");
+    drop(store);
+    fs::write(scratch.0.join("db/version"), "?").unwrap();
+    let told = scratch.try_open().err().unwrap().to_string();
+    assert!(told.contains(MOVE_AWAY), "{told}");
+    let file = Scratch::new();
+    fs::write(&file.0, "").unwrap();
+    let told = file.try_open().err().unwrap().to_string();
+    assert!(told.contains("make it a directory that this user may write to"), "{told}");
+    fs::remove_file(&file.0).unwrap();
+}
+
+#[test]
+fn a_store_whose_making_was_interrupted_is_made_anew() {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.0.join("db.new/keyspaces")).unwrap();
+    fs::write(scratch.0.join("db.new/0.jnl"), [0; 100]).unwrap();
+    scratch.open().commit(&step(1)).unwrap();
+    assert_eq!(last_step(&scratch.open()), 1);
+    assert!(!scratch.0.join("db.new").exists());
+}
