@@ -1,6 +1,7 @@
 //! Telling the world: events, and the courier that takes letters to receivers until they have arrived.
 
 pub mod event;
+pub mod publisher;
 pub mod webhook;
 
 #[cfg(test)]
