@@ -71,8 +71,8 @@ impl Telemetry {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// These monitors are watched from now on, and no others: their counters start at zero, and what is known of models,
-    /// rules and topics that are gone is no longer told.
+    /// These monitors are watched from now on, and no others: their counters start at zero, and what is known of
+    /// models, rules and topics that are gone is no longer told.
     pub fn watching<'a>(&self, monitors: impl IntoIterator<Item = &'a Monitor>) {
         let (mut models, mut rules, mut topics) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for monitor in monitors {
