@@ -1,0 +1,141 @@
+//! The alerts that are pending or firing, and those that resolved not long ago.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::monitor::Monitor;
+use crate::rule::Rule;
+use crate::rule::alert::{Active, AlertEvent, AlertKey, State};
+
+/// Resolved alerts that are kept, over all models.
+const RESOLVED_KEPT: usize = 200;
+
+/// The last event of each alert.
+#[derive(Default)]
+pub(super) struct Alerts {
+    /// By model and id.
+    active: BTreeMap<(String, String), AlertEvent>,
+    /// Newest first.
+    resolved: VecDeque<AlertEvent>,
+}
+
+impl Alerts {
+    pub fn told(&mut self, event: &AlertEvent) {
+        let key = (event.model.clone(), event.id.clone());
+        if event.state != State::Resolved {
+            self.active.insert(key, event.clone());
+            return;
+        }
+        self.active.remove(&key);
+        self.resolved.retain(|resolved| resolved.id != event.id || resolved.model != event.model);
+        self.resolved.push_front(event.clone());
+        self.resolved.truncate(RESOLVED_KEPT);
+    }
+
+    /// These are the alerts of a monitor that are pending or firing, and no others.
+    ///
+    /// Events alone do not say it: a pending alert that comes to nothing ends without one, and after a restart there
+    /// are alerts of which no event has been heard yet.
+    pub fn set<'a>(&mut self, monitor: &Monitor, active: impl IntoIterator<Item = (&'a AlertKey, &'a Active)>) {
+        let mut ids = BTreeSet::new();
+        for (key, alert) in active {
+            let Some(rule) = monitor.rules.iter().find(|rule| rule.name == key.rule) else { continue };
+            let unheard = || event(monitor, rule, key, alert);
+            let shown = self.active.entry((monitor.model.clone(), alert.id.clone())).or_insert_with(unheard);
+            shown.state = state(alert);
+            ids.insert(alert.id.as_str());
+        }
+        self.active.retain(|(model, id), _| *model != monitor.model || ids.contains(id.as_str()));
+    }
+
+    /// Forgets the alerts of models that are not kept.
+    pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.active.retain(|(model, _), _| keeps(model));
+        self.resolved.retain(|event| keeps(&event.model));
+    }
+
+    /// Firing ones first, the more severe and then the newer before the others; at last what has resolved.
+    pub fn list(&self) -> impl Iterator<Item = &AlertEvent> {
+        let mut active: Vec<&AlertEvent> = self.active.values().collect();
+        active.sort_by_key(|event| Reverse((event.state == State::Firing, event.severity, event.since)));
+        active.into_iter().chain(&self.resolved)
+    }
+
+    /// How many are in a state.
+    pub fn count(&self, state: State) -> usize {
+        self.list().filter(|event| event.state == state).count()
+    }
+}
+
+fn state(alert: &Active) -> State {
+    if alert.firing { State::Firing } else { State::Pending }
+}
+
+/// What can be said of an alert without its event: its window is the first for which the condition held.
+fn event(monitor: &Monitor, rule: &Rule, key: &AlertKey, alert: &Active) -> AlertEvent {
+    let window = monitor.windowing.window(alert.since);
+    AlertEvent {
+        id: alert.id.clone(),
+        alert: rule.name.clone(),
+        state: state(alert),
+        severity: rule.severity,
+        model: monitor.model.clone(),
+        version: key.version.to_string(),
+        slice: key.slice.to_string(),
+        subject: key.subject.clone(),
+        window_start: window.start,
+        window_end: window.end,
+        since: alert.since,
+        condition: rule.when.text().to_owned(),
+        reason: String::new(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        evidence: Vec::new(),
+        notify: rule.notify.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::sample;
+    use crate::time::Time;
+
+    fn states(alerts: &Alerts) -> Vec<(&str, State)> {
+        alerts.list().map(|event| (event.subject.as_str(), event.state)).collect()
+    }
+
+    #[test]
+    fn an_alert_fires_and_resolves() {
+        let mut alerts = Alerts::default();
+        alerts.told(&sample::event("income", State::Pending));
+        alerts.told(&sample::event("age", State::Firing));
+        assert_eq!(states(&alerts), [("age", State::Firing), ("income", State::Pending)]);
+        alerts.told(&sample::event("age", State::Resolved));
+        alerts.told(&sample::event("age", State::Resolved));
+        assert_eq!(states(&alerts), [("income", State::Pending), ("age", State::Resolved)]);
+        assert_eq!(alerts.count(State::Resolved), 1);
+        alerts.retain(|_| false);
+        assert_eq!(alerts.list().count(), 0);
+    }
+
+    #[test]
+    fn what_the_engine_holds_is_what_is_active() {
+        let mut alerts = Alerts::default();
+        alerts.told(&sample::event("came to nothing", State::Pending));
+        let monitor = sample::monitor();
+        let key = AlertKey {
+            rule: monitor.rules[0].name.clone(),
+            version: "7".into(),
+            slice: "".into(),
+            subject: "income".to_owned(),
+        };
+        let restored = Active { id: "r".to_owned(), since: Time(3_600_000), windows: 3, firing: true };
+        alerts.set(&monitor, [(&key, &restored)]);
+        assert_eq!(states(&alerts), [("income", State::Firing)]);
+        let shown = alerts.list().next().expect("an alert");
+        assert_eq!((shown.window_start, shown.window_end), (Time(0), Time(3_600_000)));
+        alerts.set(&monitor, []);
+        assert_eq!(alerts.list().count(), 0);
+    }
+}
