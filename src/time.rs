@@ -38,6 +38,20 @@ impl Time {
         };
         Some(Time(millis.floor() as i64))
     }
+
+    /// The same for an integer, of which no digit is lost: nanoseconds have more than a double holds.
+    pub fn from_epoch_integer(number: i64) -> Time {
+        let magnitude = number.unsigned_abs();
+        Time(if magnitude < 100_000_000_000 {
+            number * 1_000
+        } else if magnitude < 100_000_000_000_000 {
+            number
+        } else if magnitude < 100_000_000_000_000_000 {
+            number.div_euclid(1_000)
+        } else {
+            number.div_euclid(1_000_000)
+        })
+    }
 }
 
 impl std::ops::Add<Span> for Time {

@@ -74,17 +74,10 @@ where
     }
     let mut shutdown = pin!(shutdown);
     let finished = loop {
-        let round = pipeline.round(&mut outlets);
-        let mut round = pin!(round);
-        // A round that is dropped half-way loses what it took in, so nothing may be stored after that.
-        let outcome = tokio::select! {
-            outcome = &mut round => Some(outcome),
-            () = &mut shutdown => match tokio::time::timeout(GRACE / 2, round).await {
-                Ok(outcome) => { outcome?; break true }
-                Err(_) => break false,
-            },
-        };
-        outcome.transpose()?;
+        match one_round(&mut pipeline, &mut outlets, &mut shutdown).await? {
+            Turn::GoOn => {}
+            Turn::End { finished } => break finished,
+        }
         let Ok(request) = reload.try_recv() else { continue };
         match load() {
             Ok(new) => {
@@ -123,6 +116,28 @@ where
     Ok(())
 }
 
+enum Turn {
+    GoOn,
+    /// It was asked to end; `finished` says whether the round was carried out to its end.
+    End { finished: bool },
+}
+
+/// One round of the pipeline. One that is dropped half-way loses what it took in, so nothing may be stored after that.
+async fn one_round(
+    pipeline: &mut Pipeline,
+    outlets: &mut Outlets,
+    shutdown: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<Turn> {
+    let mut round = pin!(pipeline.round(outlets));
+    tokio::select! {
+        outcome = &mut round => outcome.map(|()| Turn::GoOn),
+        () = shutdown => match tokio::time::timeout(GRACE / 2, round).await {
+            Ok(outcome) => outcome.map(|()| Turn::End { finished: true }),
+            Err(_) => Ok(Turn::End { finished: false }),
+        },
+    }
+}
+
 /// Says which monitors, topics and receivers there are, so that their series are there before anything happens to them.
 fn announce(config: &Config, outlets: &Outlets) {
     let topics = &config.topics;
@@ -148,7 +163,7 @@ impl Post {
         let (letters, coming) = mpsc::channel(1024);
         let mut receivers = BTreeMap::new();
         for (name, receiver) in &config.receivers {
-            let webhook = Webhook::new(receiver).with_context(|| format!("set up the receiver {name}"))?;
+            let webhook = Webhook::new(receiver.clone()).with_context(|| format!("set up the receiver {name}"))?;
             receivers.insert(name.clone(), webhook);
         }
         let courier = Courier { receivers, schedule: Schedule::default(), grace: Duration::from_secs(1) };

@@ -285,8 +285,8 @@ fn flag(scalar: Scalar<'_>) -> Result<f64, Absent> {
 #[inline(never)]
 fn instant(scalar: Scalar<'_>) -> Result<Time, Absent> {
     let time = match scalar {
-        Scalar::Unsigned(number) => Time::from_epoch(number as f64),
-        Scalar::Signed(number) => Time::from_epoch(number as f64),
+        Scalar::Unsigned(number) => i64::try_from(number).ok().map(Time::from_epoch_integer),
+        Scalar::Signed(number) => Some(Time::from_epoch_integer(number)),
         Scalar::Float(number) => Time::from_epoch(number),
         Scalar::Text(text) => match text.trim().parse() {
             Ok(number) => Time::from_epoch(number),

@@ -205,10 +205,4 @@ impl Watched {
         let begun = self.started.get(&key).is_some_and(|&from| pane.start >= from);
         self.learnt.get(&key).filter(|_| begun)
     }
-
-    /// The references in use, with the version that each was learnt for.
-    pub fn references(&self) -> Vec<(Option<&LearntKey>, &Arc<Reference>)> {
-        let given = self.given.values().take(1).map(|known| (None, &known.reference));
-        given.chain(self.learnt.iter().map(|(key, known)| (Some(key), &known.reference))).collect()
-    }
 }

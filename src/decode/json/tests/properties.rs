@@ -109,14 +109,13 @@ fn expected(document: &Value, wanted: &Wanted) -> String {
         }
         (Kind::Flag, Some(Value::String(text))) => if text.is_empty() { "0.0" } else { "1.0" }.to_owned(),
         (Kind::Time, Some(value)) => {
-            let number = match value {
-                Value::String(text) => text.trim().parse().ok(),
-                value => value.as_f64(),
-            };
-            let time = match (number, value) {
-                (Some(number), _) => Time::from_epoch(number),
-                (None, Value::String(text)) => text.parse().ok(),
-                (None, _) => None,
+            let time = match value {
+                Value::String(text) => match text.trim().parse() {
+                    Ok(number) => Time::from_epoch(number),
+                    Err(_) => text.parse().ok(),
+                },
+                value if value.is_u64() || value.is_i64() => value.as_i64().map(Time::from_epoch_integer),
+                value => value.as_f64().and_then(Time::from_epoch),
             };
             time.map_or_else(|| absent(Absent::Mistyped), |time| time.to_string())
         }
