@@ -1,0 +1,177 @@
+//! Reads the daemon's own file, `tidegauge.yaml`, and every monitor that it names.
+
+mod kafka;
+mod receivers;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
+use crate::monitor::Monitor;
+use crate::notify::webhook;
+use crate::{http, source, store};
+use receivers::content_or_text;
+pub use rules::in_folder;
+
+/// All that the daemon needs to start: what each component is to be, and what they share.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub kafka: source::kafka::Config,
+    pub monitors: Vec<Arc<Monitor>>,
+    pub http: http::Config,
+    pub store: store::Config,
+    pub topics: Topics,
+    pub receivers: BTreeMap<String, webhook::Config>,
+    pub limits: Limits,
+    /// How many threads count rows.
+    pub workers: usize,
+}
+
+/// The topics that the daemon writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    pub measurements: String,
+    pub alerts: String,
+    pub retrain: String,
+    /// For rows that cannot be read; `None` when they are only counted.
+    pub dead_letters: Option<String>,
+}
+
+/// How many there may be of what grows with the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Time series on the metrics page.
+    pub series: usize,
+    /// Versions of one model that are watched at the same time.
+    pub versions: usize,
+}
+
+/// Reads the file and its monitors. The configuration is only to be used if there is no problem.
+pub fn read(reader: Reader, read_monitor: ReadMonitor) -> (Option<Config>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let config = reader.root().and_then(Item::map).and_then(|map| config(&map, read_monitor, &mut problems));
+    problems.extend(reader.into_problems());
+    (config, problems)
+}
+
+fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>) -> Option<Config> {
+    let kafka = map.need("kafka", "{brokers: localhost:9092}", kafka::read);
+    let rules = rules::read(map);
+    let http = map.or("http", http::Config { listen: LISTEN }, read_http);
+    let default_store = store::Config { path: map.item().reader().resolve("data") };
+    let store = map.or("store", default_store, read_store);
+    let topics = topics(map.find("topics"));
+    let receivers = map.find("receivers");
+    let names = receivers.map_or_else(|| Some(BTreeSet::new()), receivers::names);
+    let receivers = receivers.map_or_else(|| Some(BTreeMap::new()), receivers::read);
+    let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
+    let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
+    let workers = map.or("workers", processors, |item| item.count(1..=1024));
+    let monitors = monitors(&rules, |file| read_monitor(Reader::open(file), names.as_ref()), problems);
+    if let Some(topics) = &topics {
+        refuse_loops(map, topics, &monitors);
+    }
+    Some(Config {
+        kafka: kafka?,
+        monitors,
+        http: http?,
+        store: store?,
+        topics: topics?,
+        receivers: receivers?,
+        limits: limits?,
+        workers: workers? as usize,
+    })
+}
+
+/// The monitors. A second one for the same model is a problem of its file.
+fn monitors(files: &[PathBuf], read: impl Fn(&Path) -> Reading, problems: &mut Vec<Problem>) -> Vec<Arc<Monitor>> {
+    let mut models: HashMap<String, &Path> = HashMap::new();
+    let mut monitors = Vec::new();
+    for file in files {
+        let Reading { monitor, model, problems: found } = read(file);
+        problems.extend(found);
+        monitors.extend(monitor.map(Arc::new));
+        let Some((model, at)) = model else { continue };
+        if let Some(first) = models.get(&model) {
+            problems.push(Problem {
+                file: file.clone(),
+                line: at.line,
+                column: at.column,
+                message: format!("a second monitor for the model `{}`", shown(&model)),
+                hint: Some(format!("the first is {}", first.display())),
+            });
+        } else {
+            models.insert(model, file);
+        }
+    }
+    monitors
+}
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9909);
+
+fn read_http(item: Item<'_>) -> Option<http::Config> {
+    let map = item.map()?;
+    let listen = map.or("listen", LISTEN, |item| {
+        item.parsed("an address with a port", "127.0.0.1:9909, or 0.0.0.0:9909 for every network")
+    });
+    Some(http::Config { listen: listen? })
+}
+
+fn read_store(item: Item<'_>) -> Option<store::Config> {
+    let map = item.map()?;
+    let path = map.need("path", "data", |item| Some(item.reader().resolve(item.text()?)));
+    Some(store::Config { path: path? })
+}
+
+fn limits(item: Item<'_>) -> Option<Limits> {
+    let map = item.map()?;
+    let series = map.or("series", 10_000, |item| item.count(1..=10_000_000));
+    let versions = map.or("versions", 20, |item| item.count(1..=10_000));
+    Some(Limits { series: series? as usize, versions: versions? as usize })
+}
+
+fn topics(item: Option<Item<'_>>) -> Option<Topics> {
+    let map = match item {
+        Some(item) => Some(item.map()?),
+        None => None,
+    };
+    let mut used: Vec<(String, Option<Item<'_>>)> = Vec::new();
+    let mut topic = |key: &'static str, default: Option<&str>| {
+        let item = map.as_ref().and_then(|map| map.find(key));
+        let topic = match item {
+            Some(item) => Some(item.topic()?),
+            None => default.map(str::to_owned),
+        };
+        if let Some(topic) = &topic {
+            let earlier = used.iter().find(|(used, _)| used == topic).map(|(_, item)| *item);
+            if let Some(item) = earlier.and_then(|earlier| item.or(earlier)) {
+                let hint = "each of `measurements`, `alerts`, `retrain` and `dead_letters` needs its own".to_owned();
+                item.report(format!("the topic `{topic}` is used twice"), Some(hint));
+            }
+            used.push((topic.clone(), item));
+        }
+        Some(topic)
+    };
+    let measurements = topic("measurements", Some("tidegauge.measurements"));
+    let alerts = topic("alerts", Some("tidegauge.alerts"));
+    let retrain = topic("retrain", Some("tidegauge.retrain"));
+    let dead_letters = topic("dead_letters", None);
+    Some(Topics { measurements: measurements??, alerts: alerts??, retrain: retrain??, dead_letters: dead_letters? })
+}
+
+/// A monitor of a topic that the daemon itself writes to would feed on its own output.
+fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
+    let written = [&topics.measurements, &topics.alerts, &topics.retrain].into_iter().chain(&topics.dead_letters);
+    for topic in written {
+        let reads = |monitor: &&Arc<Monitor>| monitor.inputs.iter().any(|input| input.topic == *topic);
+        if let Some(monitor) = monitors.iter().find(reads) {
+            let message =
+                format!("`{topic}` is written by the daemon and read by the monitor of `{}`", shown(&monitor.model));
+            let item = map.find("topics").unwrap_or(map.item());
+            item.report(message, Some("choose another name for one of the topics".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads the alert rules of a monitor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::config::{Item, all, alternatives, hint, shown};
+use crate::monitor::Measure;
+use crate::rule::condition::{Condition, Name};
+use crate::rule::{Retrain, Rule, Severity};
+use crate::schema::Field;
+use crate::stat::{self, On};
+use crate::time::Span;
+
+/// What an alert rule can refer to. What is `None` is not known, and is then not asked.
+pub struct Known<'a> {
+    pub fields: Option<&'a [Field]>,
+    pub measures: Option<&'a [Measure]>,
+    pub receivers: Option<&'a BTreeSet<String>>,
+}
+
+pub fn read(item: Item<'_>, known: &Known<'_>) -> Option<Vec<Arc<Rule>>> {
+    let items = item.list()?;
+    let mut names = BTreeSet::new();
+    all(items.into_iter().map(|item| rule(item, known, &mut names)))
+        .map(|rules| rules.into_iter().map(Arc::new).collect())
+}
+
+fn rule<'a>(item: Item<'a>, known: &Known<'_>, names: &mut BTreeSet<&'a str>) -> Option<Rule> {
+    const SEVERITIES: [(&str, Severity); 3] =
+        [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
+    let map = item.map()?;
+    let name = map.need("alert", "FeatureDrift", |item| {
+        let name = item.text_like("a name such as FeatureDrift")?;
+        if !is_identifier(name) {
+            let hint = "write letters, digits and underscores, such as FeatureDrift".to_owned();
+            item.report(format!("`{}` cannot be the name of an alert", shown(name)), Some(hint));
+            return None;
+        }
+        if !names.insert(name) {
+            let hint = "give each alert a name of its own".to_owned();
+            item.report(format!("a second alert is called `{name}`"), Some(hint));
+        }
+        Some(name.to_owned())
+    });
+    let when = map.need("when", "drift.psi > 0.2", |item| condition(item, known));
+    let for_windows = map.or("for", 1, |item| item.count(1..=10_000));
+    let severity = map.or("severity", Severity::Warning, |item| item.choice(&SEVERITIES));
+    let labels = map.or("labels", BTreeMap::new(), templates);
+    let annotations = map.or("annotations", BTreeMap::new(), templates);
+    let notify = map.or("notify", Vec::new(), |item| notify(item, known.receivers));
+    let retrain = map.maybe("retrain", retrain);
+    Some(Rule {
+        name: name?,
+        when: when?,
+        for_windows: for_windows? as u32,
+        severity: severity?,
+        labels: labels?,
+        annotations: annotations?,
+        notify: notify?,
+        retrain: retrain?,
+    })
+}
+
+fn condition(item: Item<'_>, known: &Known<'_>) -> Option<Condition> {
+    let text = item.text_like("a condition such as drift.psi > 0.2")?;
+    let condition = match Condition::parse(text, known.fields?) {
+        Ok(condition) => condition,
+        Err(faults) => {
+            for fault in faults {
+                item.report_within(fault.offset, fault.message, fault.hint);
+            }
+            return None;
+        }
+    };
+    check_measured(item, &condition, known.fields?, known.measures?);
+    Some(condition)
+}
+
+/// Puts on record what a condition names and the monitor does not measure: it could never hold.
+fn check_measured(item: Item<'_>, condition: &Condition, fields: &[Field], measures: &[Measure]) {
+    let subject = |measure: &Measure| measure.field.map_or("", |field| fields[field].subject.as_str());
+    let is = |name: &Name, measure: &Measure| {
+        measure.statistic.family == name.family && measure.statistic.name == name.statistic
+    };
+    let is_measured = |name: &&Name| {
+        measures.iter().any(|measure| is(name, measure) && name.subject.as_ref().is_none_or(|s| s == subject(measure)))
+    };
+    let missing: Vec<&Name> = condition.names().iter().filter(|name| !is_measured(name)).collect();
+    for name in &missing {
+        let offset = condition.text().find(&name.text).unwrap_or(0);
+        let family = name.family.name();
+        let hint = format!("add `{}` to the statistics under `{family}`", name.statistic);
+        item.report_within(offset, format!("`{}` is not measured by this monitor", name.text), Some(hint));
+    }
+    let of_log = |name: &Name| stat::find(name.family, name.statistic).is_some_and(|row| row.on == On::Log);
+    let together: Vec<&Name> =
+        condition.names().iter().filter(|name| name.subject.is_none() && !of_log(name)).collect();
+    let has = |field: usize, name: &Name| measures.iter().any(|m| m.field == Some(field) && is(name, m));
+    let is_askable = || (0..fields.len()).any(|field| together.iter().all(|name| has(field, name)));
+    if missing.is_empty() && !together.is_empty() && !is_askable() {
+        let names: Vec<&str> = together.iter().map(|name| name.text.as_str()).collect();
+        let message = format!("no subject has {} at once", alternatives(&names, "and").unwrap_or_default());
+        item.report(message, Some("write one alert for each kind of subject".to_owned()));
+    }
+}
+
+/// Templates by the name of a label or an annotation.
+fn templates(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+    let map = item.map()?;
+    let templates = all(map.entries().map(|(name, item, at)| {
+        if !is_identifier(name) || name.starts_with("__") {
+            let hint = "write letters, digits and underscores, without two of them in front".to_owned();
+            item.reader().report(at, format!("`{}` cannot be the name of a label", shown(name)), Some(hint));
+        }
+        Some((name.to_owned(), template(item)?))
+    }));
+    Some(templates?.into_iter().collect())
+}
+
+fn template(item: Item<'_>) -> Option<String> {
+    /// What an alert gives to its templates.
+    const VARIABLES: [&str; 13] = [
+        "alert",
+        "state",
+        "severity",
+        "model",
+        "version",
+        "slice",
+        "subject",
+        "condition",
+        "window_start",
+        "window_end",
+        "since",
+        "values",
+        "reason",
+    ];
+    const BUILT_IN: [&str; 4] = ["range", "dict", "namespace", "debug"];
+    /// Compiling recurses, and the length bounds how deep; nobody reads a longer alert.
+    const LONGEST: usize = 4096;
+    let text = item.text_like("a template such as \"{{ subject }} drifted\"")?;
+    if text.len() > LONGEST {
+        item.report(format!("{item} is longer than {LONGEST} bytes"), None);
+        return None;
+    }
+    let environment = minijinja::Environment::new();
+    let template = match environment.template_from_str(text) {
+        Ok(template) => template,
+        Err(error) => {
+            let message = format!("{item} is not a template: {}", error.detail().unwrap_or("it does not compile"));
+            item.report(message, Some("write for example \"{{ subject }} drifted\"".to_owned()));
+            return None;
+        }
+    };
+    let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+    unknown.sort();
+    for name in unknown.iter().filter(|name| ![&VARIABLES[..], &BUILT_IN].concat().contains(&name.as_str())) {
+        let message = format!("an alert gives no `{}` to its templates", shown(name));
+        item.report_within(text.find(name).unwrap_or(0), message, hint(name, VARIABLES));
+    }
+    Some(text.to_owned())
+}
+
+fn notify(item: Item<'_>, receivers: Option<&BTreeSet<String>>) -> Option<Vec<String>> {
+    let items = item.list()?;
+    let names = all(items.iter().map(|item| item.text_like("the name of a receiver")))?;
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            items[index].report(format!("`{}` is listed twice", shown(name)), None);
+        } else if let Some(receivers) = receivers.filter(|receivers| !receivers.contains(*name)) {
+            let known = receivers.iter().map(String::as_str);
+            let hint = hint(name, known).or(Some("add it under `receivers` in the daemon's file".to_owned()));
+            items[index].report(format!("there is no receiver `{}`", shown(name)), hint);
+        }
+    }
+    Some(names.into_iter().map(str::to_owned).collect())
+}
+
+fn retrain(item: Item<'_>) -> Option<Retrain> {
+    const COOLDOWN: Span = Span(86_400_000);
+    const LIKE: &str = "a name such as nightly";
+    if item.is_scalar() {
+        return Some(Retrain { name: item.text_like(LIKE)?.to_owned(), cooldown: COOLDOWN });
+    }
+    let map = item.map()?;
+    let name = map.need("name", "nightly", |item| item.text_like(LIKE));
+    let cooldown = map.or("cooldown", COOLDOWN, Item::span);
+    Some(Retrain { name: name?.to_owned(), cooldown: cooldown? })
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && text.starts_with(|c: char| !c.is_ascii_digit())
+}

@@ -1,0 +1,137 @@
+//! Reads which statistics a monitor wants, and from which values on they are a breach.
+
+use crate::config::{Item, all, hint, shown};
+use crate::measurement::Family;
+use crate::monitor::Measure;
+use crate::rule::condition::applies;
+use crate::schema::{Field, Kind};
+use crate::stat::{self, On, Statistic};
+
+/// What is measured of fields of one kind when the file does not say.
+const NUMERIC: [&str; 3] = ["ks", "psi", "wasserstein"];
+const CATEGORICAL: [&str; 3] = ["psi", "js_distance", "chi_squared"];
+
+type Thresholds = Vec<(&'static str, f64)>;
+
+/// Everything that is measured: telemetry and quality wherever they apply, drift as far as it is asked for.
+pub fn read(drift: Option<Item<'_>>, quality: Option<Item<'_>>, fields: Option<&[Field]>) -> Option<Vec<Measure>> {
+    let drift = drift.map_or_else(|| Some(Drift::default()), read_drift);
+    let quality = quality.map_or(Some(Vec::new()), read_quality);
+    let (fields, drift, quality) = (fields?, drift?, quality?);
+    let measure = |field: Option<usize>, statistic: &'static Statistic| {
+        let thresholds = if statistic.family == Family::Drift { &drift.thresholds } else { &quality };
+        let own = thresholds.iter().find(|(name, _)| *name == statistic.name).map(|(_, threshold)| *threshold);
+        Measure { field, statistic, threshold: own.or(statistic.threshold), significance: drift.significance }
+    };
+    let of_log = stat::ALL.iter().filter(|row| row.on == On::Log).map(|row| measure(None, row));
+    let of_fields = fields.iter().enumerate().flat_map(|(index, field)| {
+        let wanted = |row: &&&'static Statistic| applies(row.on, field) && drift.wants(row, field.kind);
+        stat::ALL.iter().filter(wanted).map(move |row| (index, *row))
+    });
+    let of_fields = of_fields.map(|(index, row)| measure(Some(index), row));
+    Some(of_log.chain(of_fields).collect())
+}
+
+/// The `drift` of a monitor.
+struct Drift {
+    numeric: Vec<&'static str>,
+    categorical: Vec<&'static str>,
+    thresholds: Thresholds,
+    significance: f64,
+}
+
+impl Default for Drift {
+    fn default() -> Drift {
+        let (numeric, categorical) = (NUMERIC.to_vec(), CATEGORICAL.to_vec());
+        Drift { numeric, categorical, thresholds: Vec::new(), significance: 0.001 }
+    }
+}
+
+impl Drift {
+    fn wants(&self, statistic: &Statistic, kind: Kind) -> bool {
+        statistic.family != Family::Drift
+            || match kind {
+                Kind::Numeric => self.numeric.contains(&statistic.name),
+                Kind::Categorical => self.categorical.contains(&statistic.name),
+                Kind::Flag | Kind::Time => false,
+            }
+    }
+}
+
+fn read_drift(item: Item<'_>) -> Option<Drift> {
+    let default = Drift::default();
+    let map = item.map()?;
+    let numeric = map.or("numeric", default.numeric, |item| statistics(item, On::Numeric));
+    let categorical = map.or("categorical", default.categorical, |item| statistics(item, On::Categorical));
+    let listed = [numeric.as_deref(), categorical.as_deref()];
+    let thresholds = map.or("thresholds", Vec::new(), |item| {
+        thresholds(item, Family::Drift, |row, item| {
+            let is_measured = listed.iter().any(|list| list.is_none_or(|list| list.contains(&row.name)));
+            if !is_measured {
+                let hint = format!("add `{}` to `numeric` or `categorical`, or leave its threshold out", row.name);
+                item.report(format!("`{}` has a threshold, but is not measured", row.name), Some(hint));
+            }
+        })
+    });
+    let significance = map.or("p_value", default.significance, |item| {
+        item.number("a probability above 0 and up to 1", "a number such as 0.001", |p| p > 0.0 && p <= 1.0)
+    });
+    Some(Drift { numeric: numeric?, categorical: categorical?, thresholds: thresholds?, significance: significance? })
+}
+
+fn read_quality(item: Item<'_>) -> Option<Thresholds> {
+    let map = item.map()?;
+    map.or("thresholds", Vec::new(), |item| thresholds(item, Family::Quality, |_, _| ()))
+}
+
+/// A list of drift statistics that apply to fields of one kind.
+fn statistics(item: Item<'_>, kind: On) -> Option<Vec<&'static str>> {
+    let items = item.list()?;
+    let names = all(items.iter().map(|item| {
+        let applicable =
+            |row: &&&Statistic| row.family == Family::Drift && [kind, On::Valued, On::Field].contains(&row.on);
+        let known = || stat::ALL.iter().filter(applicable).map(|row| row.name);
+        let name = item.text()?;
+        let found = known().find(|known| *known == name);
+        if found.is_none() {
+            let message = match stat::find(Family::Drift, name) {
+                Some(row) if kind == On::Numeric => format!("`{}` does not apply to numeric fields", row.name),
+                Some(row) => format!("`{}` does not apply to categorical fields", row.name),
+                None => format!("unknown statistic `{}`", shown(name)),
+            };
+            item.report(message, hint(name, known()));
+        }
+        found
+    }))?;
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            items[index].report(format!("`{name}` is listed twice"), None);
+        }
+    }
+    Some(names)
+}
+
+/// Thresholds of a family's statistics; `also` may put more on record.
+fn thresholds(item: Item<'_>, family: Family, also: impl Fn(&Statistic, Item<'_>)) -> Option<Thresholds> {
+    let map = item.map()?;
+    all(map.entries().map(|(name, item, at)| {
+        let Some(row) = stat::find(family, name) else {
+            let known = stat::ALL.iter().filter(|row| row.family == family).map(|row| row.name);
+            item.reader().report(
+                at,
+                format!("unknown {} statistic `{}`", family.name(), shown(name)),
+                hint(name, known),
+            );
+            return None;
+        };
+        also(row, item);
+        let (least, most) = row.range;
+        let what = if most.is_finite() {
+            format!("a number from {least} to {most}")
+        } else {
+            format!("a number of at least {least}")
+        };
+        let threshold = item.number(&what, "a number such as 0.1", |x| (least..=most).contains(&x));
+        Some((row.name, threshold?))
+    }))
+}

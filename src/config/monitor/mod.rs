@@ -1,0 +1,203 @@
+//! Reads one monitor: a file under `rules/`.
+
+mod alerts;
+mod measures;
+mod schema;
+
+use std::collections::BTreeSet;
+
+use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
+use crate::monitor::{Input, Monitor, Source};
+use crate::schema::Field;
+use crate::source::table;
+use crate::time::{Span, Windowing};
+
+/// Reads a monitor; `receivers` are those of the daemon, if it is known.
+pub fn read(reader: Reader, receivers: Option<&BTreeSet<String>>) -> Reading {
+    let mut model = None;
+    let map = reader.root().and_then(Item::map);
+    let monitor = map.and_then(|map| monitor(&map, receivers, &mut model));
+    Reading { monitor, model, problems: reader.into_problems() }
+}
+
+fn monitor(
+    map: &Map<'_>,
+    receivers: Option<&BTreeSet<String>>,
+    model: &mut Option<(String, Position)>,
+) -> Option<Monitor> {
+    map.refuse(&["labels", "slices", "fairness", "protected", "id"]);
+    *model = map.need("model", "credit", |item| Some((item.text()?.to_owned(), item.at())));
+    let schema = map.need("schema", "{time: ts}", schema::read);
+    let fields = schema.as_ref().map(|schema| schema.fields.as_slice());
+    let inputs = map.need("inputs", "[{topic: credit.predictions}]", |item| inputs(item, fields));
+    let windowing = map.need("window", "{size: 1h}", window);
+    let min_rows = windowing.as_ref().map(|windowing| windowing.min_rows);
+    let reference = map.need("reference", "{dataset: reference.parquet}", |item| reference(item, min_rows));
+    let drift = map.find("drift");
+    let quality = map.find("quality");
+    let measures = measures::read(drift, quality, fields);
+    let rules = map.or("alerts", Vec::new(), |item| {
+        alerts::read(item, &alerts::Known { fields, measures: measures.as_deref(), receivers })
+    });
+    let (reference, resolution) = reference?;
+    Some(Monitor {
+        model: model.as_ref()?.0.clone(),
+        inputs: inputs?,
+        schema: schema?,
+        reference,
+        resolution,
+        windowing: windowing?,
+        measures: measures?,
+        rules: rules?,
+    })
+}
+
+/// The logs; each field is carried by exactly one of them.
+fn inputs(item: Item<'_>, fields: Option<&[Field]>) -> Option<Vec<Input>> {
+    let items = item.list()?;
+    if items.is_empty() {
+        item.report("`inputs` is empty", Some("write `inputs: [{topic: credit.predictions}]`".to_owned()));
+        return None;
+    }
+    let logs: Vec<Option<Log<'_>>> = items.iter().map(|item| log(*item)).collect();
+    check_topics(&items, &logs);
+    let fields = fields?;
+    let (carried, is_known) = carried(&logs, fields);
+    let logs: Vec<Log<'_>> = all(logs)?;
+    let missing = fields.iter().zip(&carried).filter(|(_, by)| by.is_none()).map(|(field, _)| field.subject.as_str());
+    let takes_the_rest = logs.iter().any(|log| log.fields.is_none());
+    if let (false, true, Some(names)) = (takes_the_rest, is_known, alternatives(&missing.collect::<Vec<_>>(), "or")) {
+        let hint = "add it to the `fields` of an input, or let one input have no `fields`".to_owned();
+        item.report(format!("no input carries {names}"), Some(hint));
+    }
+    let input = |(index, log): (usize, Log<'_>)| {
+        let carries = |field: &usize| carried[*field].map_or(log.fields.is_none(), |by| by == index);
+        Some(Input { fields: (0..fields.len()).filter(carries).collect(), topic: log.topic? })
+    };
+    all(logs.into_iter().enumerate().map(input))
+}
+
+/// An input as it is written.
+struct Log<'a> {
+    topic: Option<String>,
+    fields: Option<Vec<(&'a str, Item<'a>)>>,
+}
+
+fn log(item: Item<'_>) -> Option<Log<'_>> {
+    let map = item.map()?;
+    let topic = map.need("topic", "credit.predictions", Item::topic);
+    let format = map.or("format", (), |item| item.choice(&[("json", ())]));
+    let fields = map.maybe("fields", |item| {
+        let items = item.list()?;
+        if items.is_empty() {
+            item.report("`fields` is empty", Some("leave it out, or write the fields that the log carries".to_owned()));
+        }
+        all(items.into_iter().map(|item| Some((item.text()?, item))))
+    });
+    format?;
+    Some(Log { topic, fields: fields? })
+}
+
+fn check_topics(items: &[Item<'_>], logs: &[Option<Log<'_>>]) {
+    let (mut topics, mut takes_the_rest) = (BTreeSet::new(), false);
+    for (item, log) in items.iter().zip(logs) {
+        let Some(log) = log else { continue };
+        if let Some(topic) = log.topic.as_ref().filter(|topic| !topics.insert(*topic)) {
+            let hint = "write one input for each topic".to_owned();
+            item.report(format!("the topic `{topic}` is written twice"), Some(hint));
+        }
+        if log.fields.is_none() && takes_the_rest {
+            let hint = "only one input can carry all the fields that no other carries".to_owned();
+            item.report("a second input without `fields`", Some(hint));
+        }
+        takes_the_rest |= log.fields.is_none();
+    }
+}
+
+/// Which log names each field, and whether all the names are of fields.
+fn carried(logs: &[Option<Log<'_>>], fields: &[Field]) -> (Vec<Option<usize>>, bool) {
+    let mut carried: Vec<Option<usize>> = vec![None; fields.len()];
+    let mut is_known = true;
+    for (index, log) in logs.iter().enumerate() {
+        for (name, item) in log.iter().flat_map(|log| &log.fields).flatten() {
+            let Some(field) = fields.iter().position(|field| field.subject == *name) else {
+                let message = format!("the schema has no field `{}`", shown(name));
+                item.report(message, hint(name, fields.iter().map(|field| field.subject.as_str())));
+                is_known = false;
+                continue;
+            };
+            if carried[field].replace(index).is_some() {
+                item.report(format!("`{}` is carried by an input already", shown(name)), None);
+            }
+        }
+    }
+    (carried, is_known)
+}
+
+fn window(item: Item<'_>) -> Option<Windowing> {
+    /// The most panes that a window is merged from.
+    const MOST: i64 = 10_000;
+    let map = item.map()?;
+    let size = map.need("size", "1h", Item::positive_span);
+    let every = map.maybe("every", Item::positive_span);
+    let lateness = map.or("lateness", Span(0), Item::span);
+    let idle = map.or("idle", Span(30_000), Item::positive_span);
+    let min_rows = map.or("min_rows", 100, |item| item.count(1..=u64::MAX));
+    let size = size?;
+    let every = every?.unwrap_or(size);
+    if size.0 % every.0 != 0 {
+        let hint =
+            format!("write `every: {size}` for windows that follow one another, or a length that fits in evenly");
+        map.find("every")?.report(format!("`size` ({size}) is not a multiple of `every` ({every})"), Some(hint));
+        return None;
+    }
+    if size.0 / every.0 > MOST {
+        let hint = format!("write an `every` of at least {}", Span((size.0 + MOST - 1) / MOST));
+        map.find("every")?.report(format!("a window of {size} has more than {MOST} steps of {every}"), Some(hint));
+        return None;
+    }
+    Some(Windowing { size, every, lateness: lateness?, idle: idle?, min_rows: min_rows? })
+}
+
+fn reference(item: Item<'_>, min_rows: Option<u64>) -> Option<(Source, usize)> {
+    const LIKE: &str = "write `{dataset: FILE}` or `{learnt: {rows: 5000}}`";
+    let map = item.map()?;
+    let resolution = map.or("resolution", 2048, |item| item.count(2..=65_536));
+    let dataset = map.find("dataset").map(|item| {
+        let path = item.reader().resolve(item.text_like("the path of a Parquet, CSV or NDJSON file")?);
+        if !path.is_file() {
+            let hint = "a path is relative to the folder that this file is in".to_owned();
+            item.report(format!("there is no file `{}`", path.display()), Some(hint));
+            return None;
+        }
+        if table::is_lines(&path).is_err() {
+            let hint =
+                "its name ends in .parquet, .csv, .ndjson, .jsonl or .json, with or without .gz after it".to_owned();
+            item.report(format!("`{}` is not a data set", path.display()), Some(hint));
+        }
+        Some(Source::Dataset(path))
+    });
+    let learnt = map.find("learnt").map(|item| {
+        let map = item.map()?;
+        let rows = map.need("rows", "5000", |item| Some((item.count(1..=1_000_000)?, item)));
+        let (rows, item) = rows?;
+        if let Some(least) = min_rows.filter(|least| rows < *least) {
+            let message = format!("{rows} rows are fewer than the {least} of `min_rows`");
+            item.report(message, Some(format!("write `rows: {}` or more, or a lower `min_rows`", least.max(1000))));
+            return None;
+        }
+        Some(Source::Learnt { rows: rows as usize })
+    });
+    let source = match (dataset, learnt) {
+        (Some(source), None) | (None, Some(source)) => source,
+        (Some(_), Some(_)) => {
+            item.report("a reference is either a `dataset` or `learnt`, not both", Some(LIKE.to_owned()));
+            None
+        }
+        (None, None) => {
+            item.report("`reference` has neither `dataset` nor `learnt`", Some(LIKE.to_owned()));
+            None
+        }
+    };
+    Some((source?, resolution? as usize))
+}
