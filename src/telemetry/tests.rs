@@ -189,8 +189,8 @@ fn eventful() -> Telemetry {
     };
     telemetry.reported(&Report {
         partition: partition(0),
-        next: 10,
-        resume: 0,
+        next: Some(10),
+        resume: Some(0),
         rejected: vec![Rejected { offset: 3, reason: Reason::BadTime }],
         progress: vec![progress],
     });
