@@ -260,7 +260,7 @@ mod tests {
     fn debug_shows_no_secret() {
         let mut config = config("http://user:s3cret@host/s3cret");
         config.headers = BTreeMap::from([("authorization".into(), Secret::Given("Bearer s3cret".into()))]);
-        config.signing = Some(Secret::Given("whsec_s3cret".into()));
+        config.signing = Some(Secret::Given("whsec_s3cretAA".into()));
         config.proxy = Some(Secret::Given("http://user:s3cret@proxy".into()));
         let shown = format!("{:?}", Webhook::new(config));
         assert!(shown.contains("authorization") && !shown.contains("s3cret"), "{shown}");
