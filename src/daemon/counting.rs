@@ -72,8 +72,7 @@ impl Counting {
         dead_letters: bool,
         told: mpsc::Sender<Told>,
     ) -> std::io::Result<Arc<Counting>> {
-        let plans: BTreeMap<Arc<str>, TopicPlan> =
-            plans.into_iter().map(|plan| (plan.topic.clone(), plan)).collect();
+        let plans: BTreeMap<Arc<str>, TopicPlan> = plans.into_iter().map(|plan| (plan.topic.clone(), plan)).collect();
         let (mut queues, mut controls) = (Vec::new(), Vec::new());
         for number in 0..workers {
             let (queue, work) = bounded(QUEUE);
@@ -124,9 +123,7 @@ impl Counting {
             .collect();
         match stored.or(committed) {
             None => Resumed { learnt, ..Resumed::default() },
-            Some(Position { resume, next, latest }) => {
-                Resumed { start: Some(resume), position: next, latest, learnt }
-            }
+            Some(Position { resume, next, latest }) => Resumed { start: Some(resume), position: next, latest, learnt },
         }
     }
 }
@@ -225,8 +222,7 @@ impl Worker {
                 payload: payload.to_vec(),
             })
         };
-        let dead =
-            if self.dead_letters { report.rejected.iter().filter_map(dead).collect() } else { Vec::new() };
+        let dead = if self.dead_letters { report.rejected.iter().filter_map(dead).collect() } else { Vec::new() };
         self.told.blocking_send(Told::Counted { report, rows: batch.len(), dead }).is_ok()
     }
 

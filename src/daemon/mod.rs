@@ -119,7 +119,9 @@ where
 enum Turn {
     GoOn,
     /// It was asked to end; `finished` says whether the round was carried out to its end.
-    End { finished: bool },
+    End {
+        finished: bool,
+    },
 }
 
 /// One round of the pipeline. One that is dropped half-way loses what it took in, so nothing may be stored after that.

@@ -92,7 +92,8 @@ impl Pipeline {
             let kept = outlets.store.monitor(&monitor.model).context("read the store")?;
             for (key, reference) in &kept.learnt {
                 let known = crate::engine::Known::new(reference.clone(), &monitor.fields_of(&key.topic));
-                let from = kept.state.started.iter().find(|(started, _)| started == key).map_or(Time::MIN, |(_, at)| *at);
+                let from =
+                    kept.state.started.iter().find(|(started, _)| started == key).map_or(Time::MIN, |(_, at)| *at);
                 learnt.push((key.clone(), Learnt { axes: known.axes, from }));
             }
             if let Some(reference) = &reference {
@@ -111,9 +112,8 @@ impl Pipeline {
         let engine = Engine::new(starts);
         let (tell, told) = mpsc::channel(WAITING);
         let dead_letters = config.topics.dead_letters.is_some();
-        let counting =
-            Counting::start(plans, outlets.store.clone(), learnt, config.workers, dead_letters, tell)
-                .context("start the counting threads")?;
+        let counting = Counting::start(plans, outlets.store.clone(), learnt, config.workers, dead_letters, tell)
+            .context("start the counting threads")?;
         let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
@@ -192,7 +192,9 @@ impl Pipeline {
         let before = round.commit.panes.len();
         round.commit.panes.extend(panes.cloned().collect::<Vec<Pane>>());
         round.is_due |= round.commit.panes.len() > before;
-        if let (Some(lane), Some(resume), Some(next)) = (self.lanes.get_mut(&report.partition), report.resume, report.next) {
+        if let (Some(lane), Some(resume), Some(next)) =
+            (self.lanes.get_mut(&report.partition), report.resume, report.next)
+        {
             let latest = report.progress.iter().filter_map(|p| p.latest.map(|latest| (p.model.clone(), latest)));
             lane.position = Some(Position { resume, next, latest: latest.collect() });
             lane.moved = true;
@@ -225,8 +227,12 @@ impl Pipeline {
             Effect::Retrain(request) => {
                 round.touched.insert(request.model.as_str().into());
                 tracing::warn!(
-                    retrain = request.retrain, model = request.model, version = request.version, id = request.id,
-                    subjects = request.subjects.join(", "), "retrain requested"
+                    retrain = request.retrain,
+                    model = request.model,
+                    version = request.version,
+                    id = request.id,
+                    subjects = request.subjects.join(", "),
+                    "retrain requested"
                 );
                 outlets.telemetry.retrain_requested(&request);
                 let told = event::retrain(&self.config.kafka.group, &request);
@@ -274,7 +280,8 @@ impl Pipeline {
     /// Lets the others go on without partitions that were read to their end and are silent.
     fn find_idle(&mut self, round: &mut Round, outlets: &mut Outlets) {
         let patience = |partition: &Partition| {
-            let readers = self.monitors.values().filter(|m| m.inputs.iter().any(|input| *input.topic == *partition.topic));
+            let readers =
+                self.monitors.values().filter(|m| m.inputs.iter().any(|input| *input.topic == *partition.topic));
             readers.map(|monitor| monitor.windowing.idle).max().unwrap_or(Span(i64::MAX))
         };
         let silent = |partition: &Partition, lane: &Lane| {

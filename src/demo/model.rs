@@ -26,7 +26,8 @@ pub fn log_line(rng: &mut Rng, world: World, at_millis: i64, id: u64, line: &mut
     let late = poisson(rng, if debt_ratio > 0.5 { 1.4 } else { 0.4 });
     let savings = (income * 0.2 * rng.f64() * (employed + 1.0).ln_1p()).round();
     let utilisation = (debt_ratio * 0.9 + 0.1 * rng.f64()).clamp(0.0, 1.0);
-    let purpose = pick(rng, &[("car", 30), ("home", 24), ("education", 14), ("business", 12), ("holiday", 11), ("other", 9)]);
+    let purpose =
+        pick(rng, &[("car", 30), ("home", 24), ("education", 14), ("business", 12), ("holiday", 11), ("other", 9)]);
     let online = if world.drifted { 62 } else { 38 };
     let channel = pick(rng, &[("online", online), ("branch", 80 - online), ("broker", 20)]);
     let housing = pick(rng, &[("rent", 45), ("mortgage", 35), ("own", 20)]);

@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer, DefaultProducerContext};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use super::model::{World, log_line};
 use crate::measurement::Measurement;
@@ -91,11 +91,8 @@ impl Story {
         };
         let producer: ThreadedProducer<DefaultProducerContext> =
             client().set("linger.ms", "20").create().context("produce")?;
-        let consumer: BaseConsumer = client()
-            .set("group.id", "demo-story")
-            .set("auto.offset.reset", "earliest")
-            .create()
-            .context("consume")?;
+        let consumer: BaseConsumer =
+            client().set("group.id", "demo-story").set("auto.offset.reset", "earliest").create().context("consume")?;
         consumer
             .subscribe(&["tidegauge.alerts", "tidegauge.retrain", "tidegauge.measurements"])
             .context("subscribe to the events")?;

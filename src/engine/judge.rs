@@ -189,7 +189,10 @@ fn ask(
 fn evidence(rule: &Rule, measurements: &[Measurement], subject: &str) -> Vec<Measurement> {
     let named = |m: &&Measurement| {
         rule.when.names().iter().any(|name| {
-            let of_subject = name.subject.as_deref().map_or(m.subject == subject || m.subject.is_empty(), |fixed| m.subject == fixed);
+            let of_subject = name
+                .subject
+                .as_deref()
+                .map_or(m.subject == subject || m.subject.is_empty(), |fixed| m.subject == fixed);
             m.family == name.family && m.statistic == name.statistic && of_subject
         })
     };
@@ -253,8 +256,10 @@ fn request(
         active.firing && key.rule == rule.name && key.version == *version && key.slice == *slice
     });
     let subjects: Vec<String> = firing.map(|(key, _)| key.subject.clone()).collect();
-    let offsets = group.offsets.iter().map(|(partition, &(first, last))| {
-        OffsetRange { partition: partition.clone(), first, last }
+    let offsets = group.offsets.iter().map(|(partition, &(first, last))| OffsetRange {
+        partition: partition.clone(),
+        first,
+        last,
     });
     Some(RetrainRequest {
         id: alert::stable_id(&["retrain", &monitor.model, &retrain.name, version, slice, &window.end.to_string()]),

@@ -45,11 +45,20 @@ pub enum Effect {
     Alert(Box<AlertEvent>),
     Retrain(Box<RetrainRequest>),
     /// Shards are to count this version on this reference, and to say from when they do.
-    Learnt { learnt: LearntKey, known: Known },
+    Learnt {
+        learnt: LearntKey,
+        known: Known,
+    },
     /// Rows of a pane that came when windows with it had been published.
-    Late { model: Arc<str>, rows: u64 },
+    Late {
+        model: Arc<str>,
+        rows: u64,
+    },
     /// Panes of this model that start before this are no longer needed.
-    Expired { model: Arc<str>, before: Time },
+    Expired {
+        model: Arc<str>,
+        before: Time,
+    },
 }
 
 /// What a learnt reference is for: each version learns its own, in each log.

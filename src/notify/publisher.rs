@@ -71,9 +71,10 @@ impl Publisher {
     }
 
     fn send(&self, record: &Record) -> Result<DeliveryFuture, KafkaError> {
-        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        });
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         let message = FutureRecord::to(&record.topic).key(&record.key).payload(&record.value).headers(headers);
         self.0.send_result(message).map_err(|(error, _)| error)
     }
@@ -92,8 +93,5 @@ fn is_full(error: &KafkaError) -> bool {
 
 fn is_final(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{InvalidMessage, InvalidMessageSize, InvalidTopic, MessageSizeTooLarge};
-    matches!(
-        error.rdkafka_error_code(),
-        Some(MessageSizeTooLarge | InvalidMessage | InvalidMessageSize | InvalidTopic)
-    )
+    matches!(error.rdkafka_error_code(), Some(MessageSizeTooLarge | InvalidMessage | InvalidMessageSize | InvalidTopic))
 }

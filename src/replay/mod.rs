@@ -61,7 +61,8 @@ pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
     match &monitor.reference {
         Source::Learnt { .. } => Ok(None),
         Source::Dataset(path) => {
-            let reference = table::reference(path, monitor.fields(), monitor.resolution).context("read the reference")?;
+            let reference =
+                table::reference(path, monitor.fields(), monitor.resolution).context("read the reference")?;
             Ok(Some(Arc::new(reference)))
         }
     }
@@ -77,7 +78,10 @@ fn inputs(data: &[String], monitor: &Monitor) -> Result<Vec<(Arc<str>, PathBuf)>
             _ if monitor.inputs.len() == 1 => (monitor.inputs[0].topic.as_str(), text.as_str()),
             _ => {
                 let topics: Vec<_> = monitor.inputs.iter().map(|input| input.topic.as_str()).collect();
-                bail!("{text}: the monitor reads several topics; write TOPIC=FILE, where TOPIC is one of {}", topics.join(", "))
+                bail!(
+                    "{text}: the monitor reads several topics; write TOPIC=FILE, where TOPIC is one of {}",
+                    topics.join(", ")
+                )
             }
         };
         if !Path::new(path).is_file() {
@@ -125,7 +129,8 @@ impl Replay {
     fn lines(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
         let file = progress.wrap_read(File::open(path)?);
         let zipped = path.extension().is_some_and(|extension| extension == "gz");
-        let bytes: Box<dyn Read> = if zipped { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let bytes: Box<dyn Read> =
+            if zipped { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
         let mut lines = BufReader::with_capacity(1 << 20, bytes);
         let mut batch: Vec<Vec<u8>> = Vec::new();
         loop {

@@ -165,7 +165,16 @@ impl Show {
         writeln!(
             self.out,
             "\n{:<8} {:<10} {:<16} {:<18} {:>7} {:>9} {:>10} {:>10} {:>10} {:>9}  first breach",
-            "version", "family", "subject", "statistic", "windows", "undefined", "median", "max", "threshold", "breached"
+            "version",
+            "family",
+            "subject",
+            "statistic",
+            "windows",
+            "undefined",
+            "median",
+            "max",
+            "threshold",
+            "breached"
         )?;
         for ((version, family, subject, statistic), course) in &mut self.courses {
             course.values.sort_by(f64::total_cmp);

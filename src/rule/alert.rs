@@ -113,7 +113,13 @@ pub struct OffsetRange {
 /// Moves an alert on by one window. `None` in the slot means that all is fine.
 ///
 /// An unknown verdict changes nothing: what cannot be known neither raises an alert nor resolves one.
-pub fn step(slot: &mut Option<Active>, rule: &Rule, verdict: &Verdict, end: Time, id: impl FnOnce() -> String) -> Option<State> {
+pub fn step(
+    slot: &mut Option<Active>,
+    rule: &Rule,
+    verdict: &Verdict,
+    end: Time,
+    id: impl FnOnce() -> String,
+) -> Option<State> {
     match verdict {
         Verdict::Unknown(_) => None,
         Verdict::Fails => slot.take().filter(|active| active.firing).map(|_| State::Resolved),

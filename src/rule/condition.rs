@@ -122,9 +122,7 @@ impl Condition {
 
     /// Whether it is to be asked for a subject.
     pub fn concerns(&self, field: &Field) -> bool {
-        self.floating().all(|name| {
-            stat::find(name.family, name.statistic).is_some_and(|row| applies(row.on, field))
-        })
+        self.floating().all(|name| stat::find(name.family, name.statistic).is_some_and(|row| applies(row.on, field)))
     }
 
     fn floating(&self) -> impl Iterator<Item = &Name> {
@@ -139,9 +137,9 @@ impl Condition {
         let mut undefined = None;
         for name in &self.names {
             let subject = name.subject.as_deref().unwrap_or(if is_of_log(name) { "" } else { subject });
-            let found = measurements.iter().find(|m| {
-                m.family == name.family && m.statistic == name.statistic && m.subject == subject
-            });
+            let found = measurements
+                .iter()
+                .find(|m| m.family == name.family && m.statistic == name.statistic && m.subject == subject);
             let Some(measurement) = found else { continue };
             let number = match name.attribute {
                 Attribute::Value => measurement.value,

@@ -122,9 +122,8 @@ impl Counter {
                 named = Some((text, self.known(text)));
             }
             let Some((_, version)) = &named else { continue };
-            let fits = |group: &Group| {
-                group.pane <= at && at < group.pane + plan.windowing.every && group.version == *version
-            };
+            let fits =
+                |group: &Group| group.pane <= at && at < group.pane + plan.windowing.every && group.version == *version;
             if !groups.get(current).is_some_and(fits) {
                 current = groups.iter().position(fits).unwrap_or_else(|| {
                     groups.push(Group { pane: plan.windowing.pane(at), version: version.clone(), rows: Vec::new() });
@@ -151,13 +150,7 @@ impl Counter {
     }
 
     /// Counts a group's rows, or gives them away to be learnt from. Returns how many were counted.
-    fn count(
-        &mut self,
-        rows: &Rows,
-        columns: &[Column],
-        group: Group,
-        samples: &mut Vec<(Arc<str>, Rows)>,
-    ) -> u64 {
+    fn count(&mut self, rows: &Rows, columns: &[Column], group: Group, samples: &mut Vec<(Arc<str>, Rows)>) -> u64 {
         let learnt = match self.versions.get_mut(&group.version) {
             Some(Stage::Counting(learnt)) if group.pane >= learnt.from => learnt,
             Some(Stage::Counting(_)) | None => return 0,
@@ -168,7 +161,8 @@ impl Counter {
                 return 0;
             }
         };
-        let (first, last) = (rows.offsets[group.rows[0] as usize], rows.offsets[group.rows[group.rows.len() - 1] as usize]);
+        let (first, last) =
+            (rows.offsets[group.rows[0] as usize], rows.offsets[group.rows[group.rows.len() - 1] as usize]);
         let axes = &learnt.axes;
         let pane = self.open.entry((group.pane, group.version)).or_insert_with(|| OpenPane {
             axes: axes.clone(),

@@ -142,12 +142,6 @@ impl Shard {
 
     fn report(&self, progress: Vec<Progress>, rejected: Vec<Rejected>) -> Report {
         let open = self.counters.iter().filter_map(Counter::first_open).min();
-        Report {
-            partition: self.partition.clone(),
-            next: self.next,
-            resume: open.or(self.next),
-            rejected,
-            progress,
-        }
+        Report { partition: self.partition.clone(), next: self.next, resume: open.or(self.next), rejected, progress }
     }
 }

@@ -108,7 +108,7 @@ fn latency(row: usize) -> i64 {
 }
 
 fn failed(row: usize) -> bool {
-    row % 50 == 0
+    row.is_multiple_of(50)
 }
 
 fn as_parquet() -> Vec<u8> {

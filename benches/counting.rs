@@ -1,0 +1,78 @@
+//! How fast records are decoded and counted, on one thread, and what a window's statistics cost:
+//! `cargo bench --bench counting`.
+
+mod credit;
+
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use tidegauge::config::load_monitor;
+use tidegauge::engine::{Engine, Event, Start, State};
+use tidegauge::lane::Lane;
+use tidegauge::pane::Partition;
+use tidegauge::plan::{Subscriber, TopicPlan};
+use tidegauge::reference::Reference;
+use tidegauge::shard::{Report, Resumed};
+
+/// Records of a batch, as the consumer hands them over.
+const BATCH: u64 = 4096;
+const START: u64 = 1_772_000_000_000;
+/// Records a second of event time, so that a window of ten seconds has a hundred thousand.
+const RATE: u64 = 10_000;
+
+fn benchmark(criterion: &mut Criterion) {
+    let subscriber = subscriber();
+    let topic = Arc::from("credit.predictions");
+    let plan = TopicPlan::new(&topic, std::slice::from_ref(&subscriber), 20);
+    let partition = Partition { topic, partition: 0 };
+    let records: Vec<String> = (0..BATCH).map(|row| credit::record(row, START + row * 1000 / RATE)).collect();
+    let count = |lane: &mut Lane| -> Report {
+        lane.count(records.iter().zip(0..).map(|(record, offset)| (record.as_bytes(), offset, None)))
+    };
+
+    let mut group = criterion.benchmark_group("one thread");
+    group.throughput(Throughput::Elements(BATCH));
+    let mut lane = Lane::new(partition.clone(), &plan, &Resumed::default());
+    group.bench_function("decode and count", |bencher| bencher.iter(|| count(&mut lane)));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("a window");
+    let closed = || {
+        let mut lane = Lane::new(partition.clone(), &plan, &Resumed::default());
+        count(&mut lane);
+        let mut engine = Engine::new([Start {
+            monitor: subscriber.monitor.clone(),
+            reference: subscriber.reference.clone(),
+            learnt: Vec::new(),
+            state: State::default(),
+            panes: Vec::new(),
+        }]);
+        engine.step(Event::Assigned { partition: partition.clone(), latest: Default::default() });
+        (engine, lane.finish())
+    };
+    group.bench_function("unpack, measure 22 fields and judge", |bencher| {
+        bencher.iter_batched(closed, |(mut engine, report)| engine.step(Event::Report(report)), BatchSize::LargeInput)
+    });
+    group.finish();
+}
+
+/// The monitor, with a reference from twenty thousand records of the same kind.
+fn subscriber() -> Subscriber {
+    let file = std::env::temp_dir().join(format!("tidegauge-bench-{}.yaml", std::process::id()));
+    std::fs::write(&file, credit::monitor(1000)).expect("write the monitor");
+    let monitor = Arc::new(load_monitor(&file).expect("the monitor is good"));
+    std::fs::remove_file(&file).expect("remove the monitor");
+    let fields = monitor.fields_of("credit.predictions");
+    let wanted: Vec<_> =
+        fields.iter().map(|field| tidegauge::rows::Wanted { path: field.path.clone(), kind: field.kind }).collect();
+    let mut decoder = tidegauge::decode::json::Decoder::new(&wanted);
+    for row in 0..20_000 {
+        let record = credit::record(1_000_000 + row, START);
+        decoder.push(record.as_bytes(), row as i64, None).expect("the record is good");
+    }
+    let reference = Reference::build("bench", &fields, &[decoder.finish()], monitor.resolution);
+    Subscriber { monitor, reference: Some(Arc::new(reference)) }
+}
+
+criterion_group!(benches, benchmark);
+criterion_main!(benches);
