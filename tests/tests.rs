@@ -2,3 +2,6 @@
 
 /// The modules keep to their layers, and files to one desk.
 mod layers;
+
+/// What is shipped beside the code says what the code does.
+mod documents;
