@@ -107,6 +107,17 @@ impl Rows {
     pub fn is_empty(&self) -> bool {
         self.offsets.is_empty()
     }
+
+    /// The first so many rows.
+    pub fn head(&self, count: usize) -> Rows {
+        let count = count.min(self.len());
+        let chosen: Vec<u32> = (0..count as u32).collect();
+        Rows {
+            offsets: self.offsets[..count].to_vec(),
+            logged: self.logged[..count].to_vec(),
+            columns: self.columns.iter().map(|column| column.take(&chosen)).collect(),
+        }
+    }
 }
 
 /// Why a record could not be counted.
