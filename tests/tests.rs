@@ -2,3 +2,9 @@
 
 /// The modules keep to their layers, and files to one desk.
 mod layers;
+
+/// The daemon without its edges, for the tests of the core.
+mod watch;
+
+/// Counting is a function of the log.
+mod counting;
