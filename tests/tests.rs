@@ -5,3 +5,9 @@ mod layers;
 
 /// What is shipped beside the code says what the code does.
 mod documents;
+
+/// The daemon without its edges, for the tests of the core.
+mod watch;
+
+/// Counting is a function of the log.
+mod counting;

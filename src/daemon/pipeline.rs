@@ -171,6 +171,7 @@ impl Pipeline {
             }
             Told::Started { learnt, partition, from } => {
                 round.touched.insert(learnt.model.clone());
+                self.counting.started(&learnt, from);
                 Event::Started { learnt, partition, from }
             }
             Told::Lags(lags) => {
