@@ -107,6 +107,16 @@ impl Rows {
     pub fn is_empty(&self) -> bool {
         self.offsets.is_empty()
     }
+
+    /// The first so many rows.
+    pub fn first(&self, count: usize) -> Rows {
+        let rows: Vec<u32> = (0..self.len().min(count) as u32).collect();
+        Rows {
+            offsets: self.offsets[..rows.len()].to_vec(),
+            logged: self.logged[..rows.len()].to_vec(),
+            columns: self.columns.iter().map(|column| column.take(&rows)).collect(),
+        }
+    }
 }
 
 /// Why a record could not be counted.

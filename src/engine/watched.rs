@@ -121,8 +121,10 @@ impl Watched {
             return;
         }
         let sample = self.samples.entry(key.clone()).or_default();
-        sample.push(rows);
-        if sample.iter().map(Rows::len).sum::<usize>() < wanted {
+        let missing = wanted.saturating_sub(sample.iter().map(Rows::len).sum());
+        let is_enough = rows.len() >= missing;
+        sample.push(if rows.len() > missing { rows.first(missing) } else { rows });
+        if !is_enough {
             return;
         }
         let sample = self.samples.remove(&key).unwrap_or_default();
