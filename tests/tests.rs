@@ -2,3 +2,6 @@
 
 /// The modules keep to their layers, and files to one desk.
 mod layers;
+
+/// A real production log, replayed, gives the numbers that other programs give.
+mod elec2;
