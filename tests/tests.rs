@@ -3,5 +3,8 @@
 /// The modules keep to their layers, and files to one desk.
 mod layers;
 
+/// What is shipped beside the code says what the code does.
+mod documents;
+
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
