@@ -11,3 +11,9 @@ mod watch;
 
 /// Counting is a function of the log.
 mod counting;
+
+/// A real production log, replayed, gives the numbers that other programs give.
+mod elec2;
+
+/// Against real brokers, where they are asked for: the same numbers as in a replay, also after crashes.
+mod real_kafka;
