@@ -43,9 +43,10 @@ impl Watched {
         let monitor = start.monitor;
         let known = |reference: &Arc<Reference>, topic: &str| Known::new(reference.clone(), &monitor.fields_of(topic));
         let topics = monitor.inputs.iter().map(|input| Arc::<str>::from(input.topic.as_str()));
-        let given = start.reference.iter().flat_map(|reference| {
-            topics.clone().map(|topic| (topic.clone(), known(reference, &topic)))
-        });
+        let given = start
+            .reference
+            .iter()
+            .flat_map(|reference| topics.clone().map(|topic| (topic.clone(), known(reference, &topic))));
         let given = given.collect();
         let learnt: BTreeMap<_, _> =
             start.learnt.iter().map(|(key, reference)| (key.clone(), known(reference, &key.topic))).collect();
