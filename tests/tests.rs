@@ -8,3 +8,9 @@ mod watch;
 
 /// Counting is a function of the log.
 mod counting;
+
+/// What conditions say of measurements.
+mod conditions;
+
+/// Behaviour told as scripts.
+mod scenarios;
