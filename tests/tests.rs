@@ -15,3 +15,8 @@ mod counting;
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 
+/// What conditions say of measurements.
+mod conditions;
+
+/// Behaviour told as scripts.
+mod scenarios;
