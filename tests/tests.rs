@@ -6,6 +6,12 @@ mod layers;
 /// What is shipped beside the code says what the code does.
 mod documents;
 
+/// The daemon without its edges, for the tests of the core.
+mod watch;
+
+/// Counting is a function of the log.
+mod counting;
+
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 

@@ -100,6 +100,14 @@ impl Counting {
         }
     }
 
+    /// Remembers from when a version is counted, for partitions that are assigned after that.
+    pub fn started(&self, key: &LearntKey, from: Time) {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, learnt) in learnt.iter_mut().filter(|(known, _)| known == key) {
+            learnt.from = learnt.from.max(from);
+        }
+    }
+
     fn queue(&self, partition: &Partition) -> &Sender<Work> {
         let topic = self.plans.keys().position(|topic| *topic == partition.topic).unwrap_or(0);
         &self.queues[(partition.partition.unsigned_abs() as usize + topic) % self.queues.len()]

@@ -31,6 +31,8 @@ const WAITING: usize = 64;
 const AT_ONCE: usize = 256;
 /// How often the position of a partition is stored when nothing else is.
 const STORE_EVERY: Duration = Duration::from_secs(5);
+/// How often what others see is brought up to date when nothing of note has happened.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 /// What the pipeline does its work with, which outlives it.
 pub struct Outlets {
@@ -53,6 +55,7 @@ pub struct Pipeline {
     told: mpsc::Receiver<Told>,
     lanes: BTreeMap<Partition, Lane>,
     stored: Instant,
+    shown: Instant,
 }
 
 /// What is known of a partition that is ours.
@@ -118,8 +121,8 @@ impl Pipeline {
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
         let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
-        let (lanes, stored) = (BTreeMap::new(), Instant::now());
-        Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored })
+        let (lanes, stored, shown) = (BTreeMap::new(), Instant::now(), Instant::now());
+        Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored, shown })
     }
 
     /// Waits for something to happen, and carries out what follows from it and from what else has come meanwhile.
@@ -168,6 +171,7 @@ impl Pipeline {
             }
             Told::Started { learnt, partition, from } => {
                 round.touched.insert(learnt.model.clone());
+                self.counting.started(&learnt, from);
                 Event::Started { learnt, partition, from }
             }
             Told::Lags(lags) => {
@@ -315,7 +319,9 @@ impl Pipeline {
             // The courier ends only with the process, and takes the letter from the store next time.
             let _ = outlets.letters.send(letter).await;
         }
-        self.show(outlets);
+        if round.is_due || self.shown.elapsed() >= SHOW_EVERY {
+            self.show(outlets);
+        }
         Ok(())
     }
 
@@ -365,7 +371,8 @@ impl Pipeline {
     }
 
     /// Brings what is shown to others up to date.
-    fn show(&self, outlets: &Outlets) {
+    fn show(&mut self, outlets: &Outlets) {
+        self.shown = Instant::now();
         for (model, monitor) in &self.monitors {
             let active: Vec<_> = self.engine.alerts().filter(|(of, ..)| *of == model).map(|(_, k, a)| (k, a)).collect();
             outlets.telemetry.alerts(monitor, active.iter().copied());

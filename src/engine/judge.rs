@@ -9,6 +9,7 @@ use crate::monitor::{Measure, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
+use crate::shard::OTHER_VERSIONS;
 use crate::stat::{Case, Side};
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Time, Window};
@@ -282,6 +283,10 @@ fn superseded(judged: &mut Judged) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
     let Some(successor) = serving.last().cloned() else { return Vec::new() };
+    // Where there are too many versions, one that is not seen may be among the others.
+    if serving.contains(OTHER_VERSIONS) {
+        return Vec::new();
+    }
     let gone = |key: &AlertKey| !key.version.is_empty() && !serving.contains(&key.version);
     let keys: Vec<AlertKey> = judged.alerts.keys().filter(|key| gone(key)).cloned().collect();
     let mut events = Vec::new();
