@@ -1,5 +1,6 @@
 //! `tidegauge check`: whether configuration and monitors are right, and every problem if they are not.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -35,7 +36,8 @@ pub fn run(paths: &[PathBuf]) -> Result<bool> {
         problems.dedup();
         return Err(Problems(problems).into());
     }
-    println!("good: {configurations} configuration(s), {monitors} monitor(s)");
+    // Unlike `println!` this does not panic when whoever reads it has gone.
+    writeln!(io::stdout(), "good: {configurations} configuration(s), {monitors} monitor(s)")?;
     Ok(true)
 }
 

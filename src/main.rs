@@ -110,8 +110,11 @@ fn perform(command: Command) -> Result<bool> {
         Command::Run { config } => {
             let load = move || config::load(&config).map_err(Problems);
             let config = load()?;
-            Runtime::new().context("start the runtime")?.block_on(run(config, load))?;
-            Ok(true)
+            let runtime = Runtime::new().context("start the runtime")?;
+            let ended = runtime.block_on(run(config, load));
+            // What still waits for Kafka or a disk on a thread of its own has had its time.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            ended.map(|()| true)
         }
         Command::Demo { duration, quiet, listen } => {
             let options = demo::Options { duration, quiet, listen };

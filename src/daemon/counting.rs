@@ -17,6 +17,7 @@ use crate::rows::{Reason, Rejected};
 use crate::shard::{Learnt, Report, Resumed};
 use crate::source::kafka::{Batch, Handler};
 use crate::store::{Position, Store};
+use crate::telemetry::Telemetry;
 use crate::time::Time;
 
 /// Batches that may wait for a thread; together with those being filled they bound the memory between Kafka and shards.
@@ -56,6 +57,7 @@ enum Work {
 pub struct Counting {
     plans: BTreeMap<Arc<str>, TopicPlan>,
     store: Arc<Store>,
+    telemetry: Telemetry,
     learnt: Mutex<Vec<(LearntKey, Learnt)>>,
     queues: Vec<Sender<Work>>,
     controls: Vec<Sender<(LearntKey, Learnt)>>,
@@ -67,6 +69,7 @@ impl Counting {
     pub fn start(
         plans: Vec<TopicPlan>,
         store: Arc<Store>,
+        telemetry: Telemetry,
         learnt: Vec<(LearntKey, Learnt)>,
         workers: usize,
         dead_letters: bool,
@@ -88,7 +91,8 @@ impl Counting {
             queues.push(queue);
             controls.push(control);
         }
-        Ok(Arc::new(Counting { plans, store, learnt: Mutex::new(learnt), queues, controls, told }))
+        let learnt = Mutex::new(learnt);
+        Ok(Arc::new(Counting { plans, store, telemetry, learnt, queues, controls, told }))
     }
 
     /// Has every shard of a topic count a version on the axes that were learnt for it.
@@ -168,12 +172,18 @@ impl Handler for Counting {
         // Lags come every second, so one that finds no room is not missed.
         let _ = self.told.try_send(Told::Lags(lags));
     }
+
+    fn paused(&self, partitions: usize) {
+        // Said at once: while partitions are paused, the way to the daemon is full.
+        self.telemetry.paused(partitions);
+    }
 }
 
 /// One thread's own state.
 struct Worker {
     plans: BTreeMap<Arc<str>, TopicPlan>,
-    lanes: HashMap<Partition, Lane>,
+    /// Each with the offset up to which its rows were looked at, and told of, before they are read once more.
+    lanes: HashMap<Partition, (Lane, i64)>,
     learnt: Vec<(LearntKey, Learnt)>,
     dead_letters: bool,
     told: mpsc::Sender<Told>,
@@ -207,7 +217,7 @@ impl Worker {
                             return false;
                         }
                     }
-                    self.lanes.insert(partition, lane);
+                    self.lanes.insert(partition, (lane, resumed.position));
                 }
                 true
             }
@@ -220,8 +230,11 @@ impl Worker {
     }
 
     fn count(&mut self, batch: &Batch) -> bool {
-        let Some(lane) = self.lanes.get_mut(&batch.partition) else { return true };
-        let report = lane.count(batch.iter());
+        let Some((lane, told_of)) = self.lanes.get_mut(&batch.partition) else { return true };
+        let mut report = lane.count(batch.iter());
+        // After a restart or a reload the rows of open panes come again, and are neither counted nor copied twice.
+        report.rejected.retain(|rejected| rejected.offset >= *told_of);
+        let rows = batch.iter().filter(|(_, offset, _)| *offset >= *told_of).count();
         let dead = |rejected: &Rejected| {
             batch.record(rejected.offset).map(|payload| DeadLetter {
                 partition: batch.partition.clone(),
@@ -231,11 +244,11 @@ impl Worker {
             })
         };
         let dead = if self.dead_letters { report.rejected.iter().filter_map(dead).collect() } else { Vec::new() };
-        self.told.blocking_send(Told::Counted { report, rows: batch.len(), dead }).is_ok()
+        self.told.blocking_send(Told::Counted { report, rows, dead }).is_ok()
     }
 
     fn learn(&mut self, key: LearntKey, learnt: Learnt) -> bool {
-        for (partition, lane) in self.lanes.iter_mut().filter(|(partition, _)| partition.topic == key.topic) {
+        for (partition, (lane, _)) in self.lanes.iter_mut().filter(|(partition, _)| partition.topic == key.topic) {
             let from = lane.learnt(&key.model, &key.version, learnt.axes.clone());
             let started = Told::Started { learnt: key.clone(), partition: partition.clone(), from };
             if self.told.blocking_send(started).is_err() {

@@ -1,6 +1,7 @@
 //! `tidegauge run`: the daemon, from its configuration to its clean end.
 
 mod counting;
+mod outlets;
 mod pipeline;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, Problems};
 use crate::http;
@@ -21,10 +23,12 @@ use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::rule::alert::stable_id;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
-use pipeline::{Outlets, Pipeline, now};
+use outlets::{Outbox, Outlets, Prepared, now};
+use pipeline::Pipeline;
 
-/// How long the end may take; what is not done by then is done by the next start, from the log.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
+/// store and the log.
+const GRACE: Duration = Duration::from_secs(6);
 
 /// How the daemon is started.
 pub struct Daemon<Load> {
@@ -38,7 +42,8 @@ pub struct Daemon<Load> {
 /// Runs until `shutdown` completes. `reload` yields once for each time that the configuration is to be read again.
 ///
 /// # Errors
-/// When it cannot start, or can no longer make anything durable.
+/// When it cannot start, or can no longer make anything durable. Nothing is listened on before all that the
+/// configuration names could be read.
 pub async fn run<Load>(
     daemon: Daemon<Load>,
     shutdown: impl Future<Output = ()>,
@@ -49,7 +54,8 @@ where
     Load: Fn() -> Result<Config, Problems>,
 {
     let Daemon { config, load, listening } = daemon;
-    let mut config = Arc::new(config);
+    let mut prepared = Prepared::new(config)?;
+    let mut config = prepared.config.clone();
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
     let view = http::View::new(telemetry.clone(), now(), ask_reload);
@@ -62,47 +68,39 @@ where
         let _ = serving_stops.await;
     }));
     let (told, delivered) = mpsc::unbounded_channel();
-    let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone()));
-    let mut post = Post::open(&config, &store, told.clone())?;
+    let outbox = Outbox::new(telemetry.clone());
+    let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
+    let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets = Outlets { store, telemetry, view, letters, sequence };
+    let mut outlets = Outlets { store, telemetry, view, letters, outbox, sequence };
     announce(&config, &outlets);
-    let mut pipeline = Pipeline::start(config.clone(), &outlets)?;
+    let mut pipeline = Pipeline::start(prepared, &outlets)?;
+    outlets.telemetry.reloaded(now());
     tracing::info!(%address, monitors = config.monitors.len(), "running");
     if let Some(listening) = listening {
         let _ = listening.send(address);
     }
     let mut shutdown = pin!(shutdown);
-    let finished = loop {
-        match one_round(&mut pipeline, &mut outlets, &mut shutdown).await? {
+    let ending = loop {
+        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut reload, &load).await? {
             Turn::GoOn => {}
-            Turn::End { finished } => break finished,
-        }
-        let Ok(request) = reload.try_recv() else { continue };
-        match load() {
-            Ok(new) => {
-                pipeline.stop(&mut outlets).await?;
-                config = Arc::new(new);
+            Turn::End(ending) => break ending,
+            Turn::Reload { mut prepared, answer, ending } => {
+                stop(pipeline, &mut outlets, ending).await?;
+                warn_of_what_stays(&config, &prepared.config);
+                config = prepared.config.clone();
                 announce(&config, &outlets);
-                pipeline = Pipeline::start(config.clone(), &outlets)?;
-                outlets.letters = post.reopen(&config, &outlets.store, told.clone()).await?;
+                let receivers = std::mem::take(&mut prepared.receivers);
+                pipeline = Pipeline::start(*prepared, &outlets)?;
+                outlets.letters = post.reopen(receivers, &outlets.store, &outlets.outbox, told.clone()).await?;
                 outlets.telemetry.reloaded(now());
                 tracing::info!(monitors = config.monitors.len(), "reloaded");
-                let _ = request.send(Ok(()));
-            }
-            Err(problems) => {
-                outlets.telemetry.reload_failed();
-                tracing::error!("reload: the old rules stay\n{problems}");
-                let _ = request.send(Err(problems.to_string()));
+                let _ = answer.send(Ok(()));
             }
         }
     };
     tracing::info!("stopping");
-    let stopped = if finished { tokio::time::timeout(GRACE / 2, pipeline.stop(&mut outlets)).await.ok() } else { None };
-    match stopped {
-        Some(outcome) => outcome?,
-        None => tracing::warn!("could not finish in time; the next start goes on from the log"),
-    }
+    stop(pipeline, &mut outlets, ending).await?;
     drop(outlets);
     drop(told);
     let _ = stop_serving.send(());
@@ -118,25 +116,80 @@ where
 
 enum Turn {
     GoOn,
-    /// It was asked to end; `finished` says whether the round was carried out to its end.
-    End {
-        finished: bool,
+    End(Ending),
+    /// The pipeline is to be made anew of this.
+    Reload {
+        prepared: Box<Prepared>,
+        answer: http::Reload,
+        ending: Ending,
     },
 }
 
+/// The end of a pipeline: whether its last round was carried out to its end, and until when the rest has to be.
+struct Ending {
+    finished: bool,
+    deadline: Instant,
+}
+
 /// One round of the pipeline. One that is dropped half-way loses what it took in, so nothing may be stored after that.
-async fn one_round(
+///
+/// It also waits for whoever asks for an end or a reload, because a round lasts for as long as Kafka cannot be reached.
+async fn one_round<Load>(
     pipeline: &mut Pipeline,
     outlets: &mut Outlets,
     shutdown: &mut (impl Future<Output = ()> + Unpin),
-) -> Result<Turn> {
+    reload: &mut mpsc::Receiver<http::Reload>,
+    load: &Load,
+) -> Result<Turn>
+where
+    Load: Fn() -> Result<Config, Problems>,
+{
+    let telemetry = outlets.telemetry.clone();
     let mut round = pin!(pipeline.round(outlets));
-    tokio::select! {
-        outcome = &mut round => outcome.map(|()| Turn::GoOn),
-        () = shutdown => match tokio::time::timeout(GRACE / 2, round).await {
-            Ok(outcome) => outcome.map(|()| Turn::End { finished: true }),
-            Err(_) => Ok(Turn::End { finished: false }),
-        },
+    let next = loop {
+        let answer = tokio::select! {
+            outcome = &mut round => return outcome.map(|()| Turn::GoOn),
+            () = &mut *shutdown => break None,
+            Some(answer) = reload.recv() => answer,
+        };
+        let prepared = load().map_err(anyhow::Error::from).and_then(Prepared::new);
+        match prepared {
+            Ok(prepared) => break Some((Box::new(prepared), answer)),
+            Err(error) => {
+                telemetry.reload_failed();
+                tracing::error!("reload: the old rules stay\n{error:#}");
+                let _ = answer.send(Err(format!("{error:#}")));
+            }
+        }
+    };
+    let deadline = Instant::now() + GRACE;
+    let finished = timeout_at(deadline, round).await;
+    let ending = Ending { finished: finished.is_ok(), deadline };
+    finished.unwrap_or(Ok(()))?;
+    Ok(match next {
+        None => Turn::End(ending),
+        Some((prepared, answer)) => Turn::Reload { prepared, answer, ending },
+    })
+}
+
+/// Ends a pipeline, cleanly if there is time.
+async fn stop(pipeline: Pipeline, outlets: &mut Outlets, ending: Ending) -> Result<()> {
+    let stopped = if ending.finished { timeout_at(ending.deadline, pipeline.stop(outlets)).await.ok() } else { None };
+    stopped.unwrap_or_else(|| {
+        tracing::warn!("could not finish in time: what goes on goes on from the store and the log");
+        Ok(())
+    })
+}
+
+/// Says what a reload does not change, so that nobody waits for it.
+fn warn_of_what_stays(before: &Config, after: &Config) {
+    let changed = [
+        ("http", before.http != after.http),
+        ("store", before.store != after.store),
+        ("limits.series", before.limits.series != after.limits.series),
+    ];
+    for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("the change of `{key}` takes effect when the daemon is started again");
     }
 }
 
@@ -159,29 +212,31 @@ struct Post {
 }
 
 impl Post {
-    fn open(config: &Config, store: &Store, told: mpsc::UnboundedSender<Delivered>) -> Result<Post> {
+    fn open(
+        receivers: BTreeMap<String, Webhook>,
+        store: &Store,
+        outbox: &Outbox,
+        told: mpsc::UnboundedSender<Delivered>,
+    ) -> Result<Post> {
         let waiting = store.letters().context("read the outbox")?;
         let sequence = waiting.iter().map(|letter| letter.id.sequence() + 1).max().unwrap_or(0);
         let (letters, coming) = mpsc::channel(1024);
-        let mut receivers = BTreeMap::new();
-        for (name, receiver) in &config.receivers {
-            let webhook = Webhook::new(receiver.clone()).with_context(|| format!("set up the receiver {name}"))?;
-            receivers.insert(name.clone(), webhook);
-        }
         let courier = Courier { receivers, schedule: Schedule::default(), grace: Duration::from_secs(1) };
+        outbox.add(&waiting);
         Ok(Post { letters, sequence, courier: tokio::spawn(courier.run(waiting, coming, told)) })
     }
 
     /// Opens again with other receivers; letters that are left over are in the store.
     async fn reopen(
         &mut self,
-        config: &Config,
+        receivers: BTreeMap<String, Webhook>,
         store: &Store,
+        outbox: &Outbox,
         told: mpsc::UnboundedSender<Delivered>,
     ) -> Result<mpsc::Sender<Letter>> {
         self.courier.abort();
         let _ = (&mut self.courier).await;
-        *self = Post::open(config, store, told)?;
+        *self = Post::open(receivers, store, outbox, told)?;
         Ok(self.letters.clone())
     }
 
@@ -192,16 +247,19 @@ impl Post {
 }
 
 /// Takes letters out of the store that have arrived or were given up.
-async fn file_away(mut delivered: mpsc::UnboundedReceiver<Delivered>, store: Arc<Store>, telemetry: Telemetry) {
+async fn file_away(
+    mut delivered: mpsc::UnboundedReceiver<Delivered>,
+    store: Arc<Store>,
+    telemetry: Telemetry,
+    outbox: Outbox,
+) {
     while let Some(letter) = delivered.recv().await {
-        if let Outcome::GivenUp(reason) = &letter.outcome {
-            tracing::error!(receiver = letter.receiver, id = %letter.id, reason, "gave up a notification");
-        }
         telemetry.notified(&letter.receiver, letter.outcome == Outcome::Arrived);
-        let (store, id) = (store.clone(), letter.id);
+        let (store, id) = (store.clone(), letter.id.clone());
         let outcome = tokio::task::spawn_blocking(move || store.delivered(&[id])).await;
-        if let Ok(Err(error)) = outcome {
-            tracing::error!(%error, "take a letter out of the store");
+        match outcome {
+            Ok(Err(error)) => tracing::error!(%error, "take a letter out of the store"),
+            _ => outbox.remove(&letter.id),
         }
     }
 }

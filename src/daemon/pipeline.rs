@@ -1,28 +1,27 @@
 //! From Kafka to effects: the consumer, the counting threads and the engine, until the rules change or the process ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
 use super::counting::{Counting, DeadLetter, Mark, Told};
+use super::outlets::{Outlets, Prepared, now};
 use crate::config::Config;
 use crate::engine::{Effect, Engine, Event, LearntKey, Start};
-use crate::http::View;
 use crate::monitor::Monitor;
+use crate::notify;
 use crate::notify::event::{self, Record};
-use crate::notify::publisher::Publisher;
-use crate::notify::{self, Letter};
+use crate::notify::publisher::{Attempt, Publisher};
 use crate::pane::{Pane, Partition};
 use crate::plan::{Subscriber, TopicPlan, topics};
-use crate::replay::reference;
 use crate::rule::alert::{AlertEvent, State};
 use crate::shard::{Learnt, Report};
 use crate::source::kafka::{self, Running};
-use crate::store::{Commit, Position, Store};
-use crate::telemetry::Telemetry;
+use crate::store::{Commit, Position};
 use crate::time::{Span, Time};
 
 /// Reports that may wait for the engine; the threads that count wait when there are more.
@@ -34,16 +33,6 @@ const STORE_EVERY: Duration = Duration::from_secs(5);
 /// How often what others see is brought up to date when nothing of note has happened.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
 
-/// What the pipeline does its work with, which outlives it.
-pub struct Outlets {
-    pub store: Arc<Store>,
-    pub telemetry: Telemetry,
-    pub view: View,
-    pub letters: mpsc::Sender<Letter>,
-    /// The sequence number of the next letter.
-    pub sequence: u64,
-}
-
 pub struct Pipeline {
     config: Arc<Config>,
     monitors: BTreeMap<Arc<str>, Arc<Monitor>>,
@@ -51,7 +40,8 @@ pub struct Pipeline {
     engine: Engine,
     counting: Arc<Counting>,
     publisher: Publisher,
-    running: Running,
+    /// `None` once it has been stopped.
+    running: Option<Running>,
     told: mpsc::Receiver<Told>,
     lanes: BTreeMap<Partition, Lane>,
     stored: Instant,
@@ -75,7 +65,8 @@ struct Lane {
 #[derive(Default)]
 struct Round {
     records: Vec<Record>,
-    dead: Vec<Record>,
+    /// With the topic that each was read from.
+    dead: Vec<(Arc<str>, Record)>,
     commit: Commit,
     learnt: Vec<(LearntKey, Learnt)>,
     touched: BTreeSet<Arc<str>>,
@@ -83,15 +74,15 @@ struct Round {
 }
 
 impl Pipeline {
-    /// Reads references, takes up the stored state, and subscribes.
+    /// Takes up the stored state, and subscribes.
     ///
     /// # Errors
-    /// When a reference cannot be read, the store cannot, or librdkafka refuses its configuration.
-    pub fn start(config: Arc<Config>, outlets: &Outlets) -> Result<Pipeline> {
+    /// When the store cannot be read, or librdkafka refuses its configuration.
+    pub fn start(prepared: Prepared, outlets: &Outlets) -> Result<Pipeline> {
+        let Prepared { config, references, publisher, .. } = prepared;
         let mut subscribers = Vec::new();
         let (mut starts, mut learnt) = (Vec::new(), Vec::new());
-        for monitor in &config.monitors {
-            let reference = reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))?;
+        for (monitor, reference) in config.monitors.iter().zip(references) {
             let kept = outlets.store.monitor(&monitor.model).context("read the store")?;
             for (key, reference) in &kept.learnt {
                 let known = crate::engine::Known::new(reference.clone(), &monitor.fields_of(&key.topic));
@@ -115,13 +106,14 @@ impl Pipeline {
         let engine = Engine::new(starts);
         let (tell, told) = mpsc::channel(WAITING);
         let dead_letters = config.topics.dead_letters.is_some();
-        let counting = Counting::start(plans, outlets.store.clone(), learnt, config.workers, dead_letters, tell)
+        let (store, telemetry) = (outlets.store.clone(), outlets.telemetry.clone());
+        let counting = Counting::start(plans, store, telemetry, learnt, config.workers, dead_letters, tell)
             .context("start the counting threads")?;
-        let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
         let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
-        let (lanes, stored, shown) = (BTreeMap::new(), Instant::now(), Instant::now());
+        let (running, lanes) = (Some(running), BTreeMap::new());
+        let (stored, shown) = (Instant::now(), Instant::now());
         Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored, shown })
     }
 
@@ -165,7 +157,7 @@ impl Pipeline {
             Told::Counted { report, rows, dead } => {
                 outlets.telemetry.read(&report.partition.topic, rows as u64);
                 outlets.telemetry.reported(&report);
-                round.dead.extend(dead.iter().map(|letter| self.dead_letter(letter)));
+                round.dead.extend(dead.iter().map(|letter| (letter.partition.topic.clone(), self.dead_letter(letter))));
                 self.note(&report, round);
                 Event::Report(report)
             }
@@ -176,11 +168,11 @@ impl Pipeline {
             }
             Told::Lags(lags) => {
                 for (partition, lag) in lags {
+                    // One that was revoked a moment ago is another's to tell of.
+                    let Some(lane) = self.lanes.get_mut(&partition) else { continue };
+                    lane.at_end = lag == 0;
                     outlets.telemetry.lag(&partition, lag as u64);
                     outlets.view.lag(&partition, lag as u64);
-                    if let Some(lane) = self.lanes.get_mut(&partition) {
-                        lane.at_end = lag == 0;
-                    }
                 }
                 return;
             }
@@ -306,7 +298,7 @@ impl Pipeline {
     /// Publishes, then stores, then commits: whatever is stored or committed has been told, and whatever is told again
     /// after a crash has the same id.
     async fn carry_out(&mut self, mut round: Round, outlets: &mut Outlets) -> Result<()> {
-        self.publish(&round, outlets).await;
+        self.publish(&mut round, outlets).await;
         let overdue = self.stored.elapsed() >= STORE_EVERY && self.lanes.values().any(|lane| lane.moved);
         round.is_due |= overdue || !round.touched.is_empty() || !round.commit.learnt.is_empty();
         if round.is_due {
@@ -315,6 +307,7 @@ impl Pipeline {
         for (key, learnt) in round.learnt {
             self.counting.learnt(key, learnt);
         }
+        outlets.outbox.add(&round.commit.letters);
         for letter in round.commit.letters {
             // The courier ends only with the process, and takes the letter from the store next time.
             let _ = outlets.letters.send(letter).await;
@@ -325,22 +318,25 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn publish(&self, round: &Round, outlets: &Outlets) {
-        for (records, are_dead) in [(&round.dead, true), (&round.records, false)] {
-            if records.is_empty() {
-                continue;
-            }
-            let published = self.publisher.publish(records).await;
-            let mut topics: BTreeMap<&str, u64> = BTreeMap::new();
-            records.iter().for_each(|record| *topics.entry(record.topic.as_str()).or_default() += 1);
-            for (topic, count) in topics {
-                if are_dead {
-                    outlets.telemetry.dead_letters(topic, count);
-                } else {
-                    outlets.telemetry.produced(topic, count);
-                }
-                outlets.telemetry.produce_failed(topic, published.retried + published.refused);
-            }
+    /// Returns when all is with the broker, which takes as long as Kafka is away. The loop is alive all that time, and
+    /// says so, since starting the process again would not bring Kafka back.
+    async fn publish(&self, round: &mut Round, outlets: &Outlets) {
+        let telemetry = &outlets.telemetry;
+        let (sources, dead): (Vec<Arc<str>>, Vec<Record>) = std::mem::take(&mut round.dead).into_iter().unzip();
+        let dead_told = |index: usize, attempt| match attempt {
+            Attempt::Taken => telemetry.dead_letters(&sources[index], 1),
+            Attempt::Failed | Attempt::Refused => telemetry.dead_letters_failed(&sources[index], 1),
+        };
+        let told = |index: usize, attempt| match attempt {
+            Attempt::Taken => telemetry.produced(&round.records[index].topic, 1),
+            Attempt::Failed | Attempt::Refused => telemetry.produce_failed(&round.records[index].topic, 1),
+        };
+        let mut publishing = pin!(async {
+            self.publisher.publish(&dead, dead_told).await;
+            self.publisher.publish(&round.records, told).await;
+        });
+        while tokio::time::timeout(Duration::from_secs(1), &mut publishing).await.is_err() {
+            outlets.view.beat(Instant::now());
         }
     }
 
@@ -366,7 +362,9 @@ impl Pipeline {
         outcome.context("store the panes")?;
         self.stored = Instant::now();
         self.lanes.values_mut().for_each(|lane| lane.moved = false);
-        commit_offsets(&self.running, &mut self.lanes, false);
+        if let Some(running) = &self.running {
+            commit_offsets(running, &mut self.lanes, false);
+        }
         Ok(())
     }
 
@@ -390,25 +388,42 @@ impl Pipeline {
     }
 
     /// Stops reading, carries out what has been counted, stores and commits. What was read and not yet counted is read
-    /// again by whoever goes on.
+    /// again by whoever goes on, as is everything else when this is dropped half-way.
     pub async fn stop(mut self, outlets: &mut Outlets) -> Result<()> {
-        self.running.halt();
+        if let Some(running) = &self.running {
+            running.halt();
+        }
         // The polling thread may be waiting for a counting thread, and that one for us: so go on taking while it ends.
-        while !self.running.is_halted() {
+        while self.running.as_ref().is_some_and(|running| !running.is_halted()) {
             self.round(outlets).await?;
         }
         let mut round = Round { is_due: self.lanes.values().any(|lane| lane.moved), ..Round::default() };
         if round.is_due {
             self.keep(&mut round, outlets).await?;
         }
-        let Pipeline { running, told, mut lanes, .. } = self;
-        drop(told);
+        self.told.close();
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for partition in lanes.keys() {
+            outlets.telemetry.revoked(partition);
+            outlets.view.revoked(partition);
+        }
+        let Some(running) = self.running.take() else { return Ok(()) };
         tokio::task::spawn_blocking(move || {
             commit_offsets(&running, &mut lanes, true);
             drop(running);
         })
         .await
         .context("leave the consumer group")
+    }
+}
+
+impl Drop for Pipeline {
+    /// Lets go without waiting: leaving the group can take as long as Kafka takes to answer.
+    fn drop(&mut self) {
+        self.told.close();
+        if let Some(running) = self.running.take() {
+            std::thread::spawn(move || drop(running));
+        }
     }
 }
 
@@ -426,10 +441,4 @@ fn commit_offsets(running: &Running, lanes: &mut BTreeMap<Partition, Lane>, wait
     if let Err(error) = running.commit(&offsets, wait) {
         tracing::warn!(%error, "commit offsets");
     }
-}
-
-/// The time by the clock.
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Time(since.as_millis() as i64)
 }

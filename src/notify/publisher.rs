@@ -15,13 +15,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Publisher(FutureProducer);
 
-/// What became of records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Published {
-    /// Attempts that failed and were made again.
-    pub retried: u64,
-    /// Records that no broker will ever take, because they are too large or not allowed.
-    pub refused: u64,
+/// What came of one attempt to publish a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The broker has it.
+    Taken,
+    /// It failed, and is made again.
+    Failed,
+    /// No broker will ever take the record, because it is too large or not allowed: it is lost.
+    Refused,
 }
 
 impl Publisher {
@@ -35,17 +37,20 @@ impl Publisher {
     }
 
     /// Returns when every record is with the broker. While Kafka cannot be reached it does not return, and so holds up
-    /// what must not be acknowledged before; drop it to give up.
-    pub async fn publish(&self, records: &[Record]) -> Published {
-        let mut published = Published::default();
-        let mut left: Vec<&Record> = records.iter().collect();
+    /// what must not be acknowledged before; drop it to give up. Each attempt is told as it ends, with the index of its
+    /// record, so that an outage is seen while it lasts.
+    pub async fn publish(&self, records: &[Record], told: impl Fn(usize, Attempt)) {
+        let mut left: Vec<(usize, &Record)> = records.iter().enumerate().collect();
         while !left.is_empty() {
-            let sent: Vec<_> = left.iter().map(|record| self.send(record)).collect();
+            let sent: Vec<_> = left.iter().map(|(_, record)| self.send(record)).collect();
             let mut failed = Vec::new();
-            for (record, sent) in left.into_iter().zip(sent) {
+            for ((index, record), sent) in left.into_iter().zip(sent) {
                 let error = match sent {
                     Ok(delivery) => match delivery.await {
-                        Ok(Ok(_)) => continue,
+                        Ok(Ok(_)) => {
+                            told(index, Attempt::Taken);
+                            continue;
+                        }
                         Ok(Err((error, _))) => error,
                         Err(_) => KafkaError::Canceled,
                     },
@@ -53,21 +58,22 @@ impl Publisher {
                 };
                 if is_final(&error) {
                     tracing::error!(%error, topic = record.topic, "publish: the record is lost");
-                    published.refused += 1;
+                    told(index, Attempt::Refused);
                 } else {
-                    if failed.is_empty() && !is_full(&error) {
-                        tracing::warn!(%error, topic = record.topic, "publish: trying again");
+                    if !is_full(&error) {
+                        if failed.is_empty() {
+                            tracing::warn!(%error, topic = record.topic, "publish: trying again");
+                        }
+                        told(index, Attempt::Failed);
                     }
-                    failed.push(record);
+                    failed.push((index, record));
                 }
             }
-            published.retried += failed.len() as u64;
             left = failed;
             if !left.is_empty() {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        published
     }
 
     fn send(&self, record: &Record) -> Result<DeliveryFuture, KafkaError> {

@@ -145,6 +145,8 @@ pub trait Handler: Send + Sync + 'static {
     fn batch(&self, batch: Batch, patience: Duration) -> Result<(), Batch>;
     /// How much of each partition is left to read: zero at its end.
     fn lags(&self, lags: Vec<(Partition, i64)>);
+    /// So many partitions are not read at the moment, because their queues are full.
+    fn paused(&self, partitions: usize);
 }
 
 struct Context {
@@ -316,6 +318,7 @@ impl Poll {
                 self.generation = generation;
                 self.open.clear();
                 self.stalled.clear();
+                self.tell_paused();
             }
             match polled {
                 Some(Ok(message)) => {
@@ -365,8 +368,14 @@ impl Poll {
                     self.set_paused(&batch.partition, true);
                 }
                 self.stalled.push(batch);
+                self.tell_paused();
             }
         }
+    }
+
+    fn tell_paused(&self) {
+        let partitions: BTreeSet<&Partition> = self.stalled.iter().map(|batch| &batch.partition).collect();
+        self.handler.paused(partitions.len());
     }
 
     fn retry_stalled(&mut self) {
@@ -381,6 +390,7 @@ impl Poll {
         for partition in waiting {
             if !self.stalled.iter().any(|batch| batch.partition == partition) {
                 self.set_paused(&partition, false);
+                self.tell_paused();
             }
         }
     }

@@ -1,0 +1,94 @@
+//! What the pipeline is made of and works with: prepared before it starts, or kept when it is made anew.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::http::View;
+use crate::monitor::Monitor;
+use crate::notify::publisher::Publisher;
+use crate::notify::webhook::Webhook;
+use crate::notify::{Letter, LetterId};
+use crate::reference::Reference;
+use crate::replay;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+use crate::time::Time;
+
+/// A configuration with everything that could still turn out to be wrong with it, read and opened before anything that
+/// runs is touched.
+pub struct Prepared {
+    pub config: Arc<Config>,
+    /// The references that all versions share, in the order of the monitors.
+    pub references: Vec<Option<Arc<Reference>>>,
+    pub publisher: Publisher,
+    pub receivers: BTreeMap<String, Webhook>,
+}
+
+impl Prepared {
+    /// # Errors
+    /// When a reference cannot be read, a receiver cannot be used, or librdkafka refuses its configuration.
+    pub fn new(config: Config) -> Result<Prepared> {
+        let reference = |monitor: &Arc<Monitor>| {
+            replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))
+        };
+        let references = config.monitors.iter().map(reference).collect::<Result<_>>()?;
+        let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
+        let mut receivers = BTreeMap::new();
+        for (name, receiver) in &config.receivers {
+            let webhook = Webhook::new(receiver.clone()).with_context(|| format!("set up the receiver {name}"))?;
+            receivers.insert(name.clone(), webhook);
+        }
+        Ok(Prepared { config: Arc::new(config), references, publisher, receivers })
+    }
+}
+
+/// What the pipeline does its work with, which outlives it.
+pub struct Outlets {
+    pub store: Arc<Store>,
+    pub telemetry: Telemetry,
+    pub view: View,
+    pub letters: mpsc::Sender<Letter>,
+    pub outbox: Outbox,
+    /// The sequence number of the next letter.
+    pub sequence: u64,
+}
+
+/// The letters that are stored and still to be delivered. Clones share it.
+#[derive(Clone)]
+pub struct Outbox {
+    letters: Arc<Mutex<HashSet<LetterId>>>,
+    telemetry: Telemetry,
+}
+
+impl Outbox {
+    pub fn new(telemetry: Telemetry) -> Outbox {
+        Outbox { letters: Arc::default(), telemetry }
+    }
+
+    pub fn add<'a>(&self, letters: impl IntoIterator<Item = &'a Letter>) {
+        self.change(|known| known.extend(letters.into_iter().map(|letter| letter.id.clone())));
+    }
+
+    pub fn remove(&self, letter: &LetterId) {
+        self.change(|known| {
+            known.remove(letter);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashSet<LetterId>)) {
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut letters);
+        self.telemetry.outbox(letters.len());
+    }
+}
+
+/// The time by the clock.
+pub fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(since.as_millis() as i64)
+}
