@@ -106,13 +106,16 @@ def window(version, day):
 
 
 def breaches():
-    """How often KS is beyond its threshold, and in which window first, over all windows of at least 100 rows."""
+    """How often KS is beyond its threshold, and in which window first, over all windows of at least 100 rows.
+
+    The last window is the first to hold the last row.
+    """
     first_day = int(column["ts"].min()) // DAY
     last_day = int(column["ts"].max()) // DAY
     for version in ("1", "2"):
         for name in NUMERIC:
             found, largest = [], 0.0
-            for day in range(first_day + 1, last_day + 8):
+            for day in range(first_day + 1, last_day + 2):
                 chosen = in_window(version, day * DAY)
                 if chosen.sum() < 100:
                     continue

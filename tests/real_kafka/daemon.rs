@@ -9,7 +9,6 @@ use super::broker::{Broker, terminate};
 
 /// Where a daemon is configured, and what it keeps.
 pub struct Home {
-    pub folder: PathBuf,
     config: PathBuf,
     log: PathBuf,
 }
@@ -29,7 +28,7 @@ impl Home {
             monitor.display()
         );
         fs::write(&config, text).expect("the folder can be written to");
-        Home { folder: folder.to_owned(), config, log: folder.join("daemon.log") }
+        Home { config, log: folder.join("daemon.log") }
     }
 
     pub fn start(&self) -> Daemon {

@@ -142,17 +142,17 @@ impl Reader {
         };
         let ends: BTreeMap<i32, i64> =
             assigned.elements().iter().map(|e| (e.partition(), end(e.partition()))).collect();
-        let begun = Instant::now();
+        let (topic, begun) = (self.topic.clone(), Instant::now());
         let is_at_end = |consumer: &BaseConsumer| {
             let position = consumer.position().expect("a position");
-            let at = |partition| match position.find_partition(&self.topic, partition).map(|e| e.offset()) {
+            let at = |partition| match position.find_partition(&topic, partition).map(|e| e.offset()) {
                 Some(Offset::Offset(at)) => at,
                 _ => 0,
             };
             ends.iter().all(|(&partition, &end)| at(partition) >= end)
         };
         while !is_at_end(&self.consumer) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{} can be read", self.topic);
+            assert!(begun.elapsed() < Duration::from_secs(60), "{topic} can be read");
             while self.poll(Duration::from_millis(50)) {}
         }
         &self.seen
