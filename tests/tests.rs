@@ -20,3 +20,6 @@ mod conditions;
 
 /// Behaviour told as scripts.
 mod scenarios;
+
+/// Against real brokers, where they are asked for: the same numbers as in a replay, also after crashes.
+mod real_kafka;
