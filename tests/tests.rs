@@ -9,6 +9,9 @@ mod watch;
 /// Counting is a function of the log.
 mod counting;
 
+/// Learnt references begin where learning ends.
+mod learning;
+
 /// What conditions say of measurements.
 mod conditions;
 
