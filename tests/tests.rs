@@ -15,6 +15,9 @@ mod counting;
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 
+/// Learnt references begin where learning ends.
+mod learning;
+
 /// What conditions say of measurements.
 mod conditions;
 

@@ -98,6 +98,14 @@ impl Watch {
         watch
     }
 
+    /// Starts again with other monitors.
+    pub fn change(&mut self, subscribers: Vec<Subscriber>) {
+        let plan = |topic: Arc<str>| (topic.clone(), TopicPlan::new(&topic, &subscribers, usize::MAX));
+        self.plans = topics(&subscribers).into_iter().map(plan).collect();
+        self.subscribers = subscribers;
+        self.restart();
+    }
+
     /// Ends the process at once and starts another one on what is stored.
     pub fn restart(&mut self) {
         let (ours, idle): (Vec<Partition>, BTreeSet<Partition>) =
