@@ -5,3 +5,9 @@ mod layers;
 
 /// What is shipped beside the code says what the code does.
 mod documents;
+
+/// The daemon beside a broker: it counts exactly, tells what it finds, and survives what befalls it.
+mod daemon;
+
+/// What tests of the running program share.
+mod support;
