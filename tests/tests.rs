@@ -26,3 +26,9 @@ mod scenarios;
 
 /// Against real brokers, where they are asked for: the same numbers as in a replay, also after crashes.
 mod real_kafka;
+
+/// The daemon beside a broker: it counts exactly, tells what it finds, and survives what befalls it.
+mod daemon;
+
+/// What tests of the running program share.
+mod support;
