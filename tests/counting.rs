@@ -242,7 +242,7 @@ fn publish(
 ) -> Vec<Measurement> {
     let mut watch = Watch::new(vec![subscriber.clone()], MOST_VERSIONS);
     let partition = |index: usize| Partition { topic: "log".into(), partition: index as i32 };
-    (0..logs.len()).for_each(|index| watch.assign(&partition(index)));
+    watch.assign(&(0..logs.len()).map(partition).collect::<Vec<_>>());
     let mut at = vec![0; logs.len()];
     let rest: Vec<(usize, usize)> = (0..logs.len()).map(|index| (index, usize::MAX >> 1)).collect();
     for (step, &(index, count)) in order.iter().chain(&rest).enumerate() {

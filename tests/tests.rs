@@ -15,5 +15,11 @@ mod counting;
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 
+/// What conditions say of measurements.
+mod conditions;
+
+/// Behaviour told as scripts.
+mod scenarios;
+
 /// Against real brokers, where they are asked for: the same numbers as in a replay, also after crashes.
 mod real_kafka;

@@ -105,8 +105,7 @@ impl Watch {
         self.lanes.clear();
         self.learning.clear();
         self.start();
-        ours.iter().for_each(|partition| self.take_up(partition));
-        ours.iter().for_each(|partition| self.read_on(partition));
+        self.assign(&ours);
         idle.into_iter().for_each(|partition| self.silence(partition));
     }
 
@@ -125,10 +124,10 @@ impl Watch {
         self.engine = Engine::new(self.subscribers.iter().map(start).collect::<Vec<_>>());
     }
 
-    /// Has a partition counted here, from where it was left.
-    pub fn assign(&mut self, partition: &Partition) {
-        self.take_up(partition);
-        self.read_on(partition);
+    /// Has partitions counted here, from where they were left.
+    pub fn assign(&mut self, partitions: &[Partition]) {
+        partitions.iter().for_each(|partition| self.take_up(partition));
+        partitions.iter().for_each(|partition| self.read_on(partition));
     }
 
     fn take_up(&mut self, partition: &Partition) {
