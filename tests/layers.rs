@@ -47,7 +47,9 @@ fn named(text: &str) -> Vec<String> {
     for (at, _) in text.match_indices("crate::") {
         let rest = &text[at + "crate::".len()..];
         match rest.strip_prefix('{') {
-            Some(list) => names.extend(list.split('}').next().unwrap_or("").split(',').map(|item| first_word(item.trim()))),
+            Some(list) => {
+                names.extend(list.split('}').next().unwrap_or("").split(',').map(|item| first_word(item.trim())))
+            }
             None => names.push(first_word(rest)),
         }
     }
@@ -61,7 +63,10 @@ fn a_module_names_only_modules_that_stand_above_it() {
     let mut wrong = Vec::new();
     for file in files(&source()) {
         let inside = file.strip_prefix(source()).expect("it is under src").to_owned();
-        let module = inside.components().next().and_then(|first| Path::new(first.as_os_str()).file_stem()?.to_str().map(str::to_owned));
+        let module = inside
+            .components()
+            .next()
+            .and_then(|first| Path::new(first.as_os_str()).file_stem()?.to_str().map(str::to_owned));
         let Some(&place) = module.as_ref().and_then(|module| order.get(module)) else { continue };
         let text = fs::read_to_string(&file).expect("the file can be read");
         for name in named(&text) {
@@ -98,9 +103,19 @@ fn the_files_of_a_folder_do_not_import_one_another() {
 #[test]
 fn layers_one_to_four_are_pure() {
     const IMPURE: [&str; 10] = [
-        "tokio::", "std::fs", "std::net", "std::env", "Instant::now", "SystemTime", "Utc::now", "tracing::", "async fn", "std::thread",
+        "tokio::",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "Instant::now",
+        "SystemTime",
+        "Utc::now",
+        "tracing::",
+        "async fn",
+        "std::thread",
     ];
-    let pure: Vec<String> = modules().into_iter().filter(|(_, layer)| (1..=4).contains(layer)).map(|(name, _)| name).collect();
+    let pure: Vec<String> =
+        modules().into_iter().filter(|(_, layer)| (1..=4).contains(layer)).map(|(name, _)| name).collect();
     let mut wrong = Vec::new();
     for file in files(&source()) {
         let inside = file.strip_prefix(source()).expect("it is under src").to_owned();
@@ -115,7 +130,9 @@ fn layers_one_to_four_are_pure() {
         if tests_only.iter().any(|name| inside.ends_with(name)) {
             continue;
         }
-        wrong.extend(IMPURE.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", inside.display())));
+        wrong.extend(
+            IMPURE.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", inside.display())),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::pane::Partition;
 use crate::time::Time;
@@ -158,10 +158,12 @@ struct Context {
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         let mut lags = Vec::new();
+        // While its leader cannot be reached, nobody knows whether a partition has come to its end.
+        let is_up = |leader| statistics.brokers.values().any(|broker| broker.nodeid == leader && broker.state == "UP");
         for (topic, stats) in &statistics.topics {
             let topic: Arc<str> = topic.as_str().into();
             for (&number, stats) in stats.partitions.iter().filter(|(number, stats)| **number >= 0 && stats.desired) {
-                let at_end = stats.eof_offset >= 0 && stats.eof_offset == stats.next_offset;
+                let at_end = is_up(stats.leader) && stats.eof_offset >= 0 && stats.eof_offset == stats.next_offset;
                 let left = (stats.hi_offset - stats.app_offset.max(stats.query_offset).max(0)).max(0);
                 let partition = Partition { topic: topic.clone(), partition: number };
                 lags.push((partition, if at_end && stats.fetchq_cnt == 0 { 0 } else { left.max(1) }));

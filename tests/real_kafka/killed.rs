@@ -36,10 +36,17 @@ fn campaign(version: &str, kills: usize, random: &mut fastrand::Rng) {
     create(&broker, &OUTPUTS, 1);
     create(&broker, &[TOPIC], PARTITIONS);
     let home = Home::new(&folder.path().join("home"), &broker, &monitor, true);
+    let mut reader = Reader::new(&broker, OUTPUTS[0]);
     let steady = Steady::start(&broker);
     for kill in 0..kills {
         let daemon = home.start();
         std::thread::sleep(Duration::from_millis(random.u64(200..3000)));
+        if kill % 2 == 1 {
+            // Just after something was published is when it may not be stored yet.
+            reader.read_all();
+            let before = reader.seen.len();
+            reader.read_until(Duration::from_secs(2), |seen| seen.len() > before);
+        }
         if kill == kills / 2 {
             // Away for longer than a silent partition is waited for.
             broker.stop();
@@ -52,7 +59,6 @@ fn campaign(version: &str, kills: usize, random: &mut fastrand::Rng) {
     let daemon = home.start();
     let rows = steady.finish();
     let end = stream::last_end(&rows);
-    let mut reader = Reader::new(&broker, OUTPUTS[0]);
     let there = reader.read_until(Duration::from_secs(60), |seen| stream::is_complete(seen, end));
     assert!(there, "the last window is not published\n{}", home.last_words());
     assert!(daemon.stop().success(), "{}", home.last_words());

@@ -71,7 +71,10 @@ impl Row {
     }
 
     fn random(&self, salt: u64) -> f64 {
-        fastrand::Rng::with_seed(self.number * 8 + salt).f64()
+        // Of seeds that are close together, numbers would not be independent.
+        let mut random = fastrand::Rng::with_seed(self.number);
+        random = (0..salt).fold(random, |mut random, _| random.fork());
+        random.f64()
     }
 
     fn number(&self, salt: u64) -> f64 {

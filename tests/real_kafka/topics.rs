@@ -107,7 +107,8 @@ pub struct Reader {
 impl Reader {
     pub fn new(broker: &Broker, topic: &str) -> Reader {
         let mut client = broker.client();
-        let consumer: BaseConsumer = client.set("group.id", "reader").create().expect("a consumer");
+        let consumer: BaseConsumer =
+            client.set("group.id", "reader").set("fetch.wait.max.ms", "20").create().expect("a consumer");
         let topics = consumer.fetch_metadata(Some(topic), Duration::from_secs(20)).expect("the broker answers");
         let mut all = TopicPartitionList::new();
         for partition in topics.topics()[0].partitions() {
@@ -129,7 +130,7 @@ impl Reader {
             if begun.elapsed() > at_most {
                 return false;
             }
-            self.poll(Duration::from_millis(200));
+            self.poll(Duration::from_millis(20));
         }
     }
 
