@@ -66,12 +66,15 @@ pub struct Told {
     pub late: u64,
 }
 
+/// A record's bytes, and when it was logged.
+type Logged = (Vec<u8>, Option<Time>);
+
 pub struct Watch {
     subscribers: Vec<Subscriber>,
     plans: BTreeMap<Arc<str>, TopicPlan>,
     engine: Engine,
     lanes: BTreeMap<Partition, Lane>,
-    logs: BTreeMap<Partition, Vec<(Vec<u8>, Option<Time>)>>,
+    logs: BTreeMap<Partition, Vec<Logged>>,
     idle: BTreeSet<Partition>,
     /// Versions of which rows have been given away and nothing has been learnt yet.
     learning: BTreeSet<LearntKey>,

@@ -385,7 +385,9 @@ fn make_doubles(node: &mut IdedExpr) -> bool {
     match &mut node.expr {
         Expr::Literal(LiteralValue::Double(_)) => true,
         Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
-            let is_double = call.args.iter_mut().fold(false, |is_double, argument| make_doubles(argument) || is_double);
+            // Every argument is visited, also after one that is a double.
+            let doubles = call.args.iter_mut().filter_map(|argument| make_doubles(argument).then_some(())).count();
+            let is_double = doubles > 0;
             if is_double {
                 call.args.iter_mut().for_each(make_double);
             }
