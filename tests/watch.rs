@@ -34,6 +34,9 @@ fn read(file: &Path) -> Subscriber {
     Subscriber { monitor: Arc::new(monitor), reference }
 }
 
+/// A record's bytes, and when it was logged.
+pub type Record = (Vec<u8>, Option<Time>);
+
 /// What a partition's position is stored as.
 #[derive(Clone, Debug, Default)]
 pub struct Position {
@@ -66,15 +69,12 @@ pub struct Told {
     pub late: u64,
 }
 
-/// A record's bytes, and when it was logged.
-type Logged = (Vec<u8>, Option<Time>);
-
 pub struct Watch {
     subscribers: Vec<Subscriber>,
     plans: BTreeMap<Arc<str>, TopicPlan>,
     engine: Engine,
     lanes: BTreeMap<Partition, Lane>,
-    logs: BTreeMap<Partition, Vec<Logged>>,
+    logs: BTreeMap<Partition, Vec<Record>>,
     idle: BTreeSet<Partition>,
     /// Versions of which rows have been given away and nothing has been learnt yet.
     learning: BTreeSet<LearntKey>,
@@ -187,7 +187,7 @@ impl Watch {
     }
 
     /// Appends records to a partition's log, and has them counted together if the partition is read here.
-    pub fn load(&mut self, partition: &Partition, records: Vec<(Vec<u8>, Option<Time>)>) {
+    pub fn load(&mut self, partition: &Partition, records: Vec<Record>) {
         let log = self.logs.entry(partition.clone()).or_default();
         let first = log.len() as i64;
         log.extend(records);

@@ -385,9 +385,10 @@ fn make_doubles(node: &mut IdedExpr) -> bool {
     match &mut node.expr {
         Expr::Literal(LiteralValue::Double(_)) => true,
         Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
-            // Every argument is visited, also after one that is a double.
-            let doubles = call.args.iter_mut().filter_map(|argument| make_doubles(argument).then_some(())).count();
-            let is_double = doubles > 0;
+            let mut is_double = false;
+            for argument in &mut call.args {
+                is_double |= make_doubles(argument);
+            }
             if is_double {
                 call.args.iter_mut().for_each(make_double);
             }
