@@ -99,7 +99,11 @@ impl Drop for Broker {
 
 /// Asks a process to end.
 pub fn terminate(child: &Child) {
-    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    signal(child, "-TERM");
+}
+
+pub fn signal(child: &Child, signal: &str) {
+    let asked = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(asked.expect("kill is there").success(), "the process is there");
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::broker::{Broker, terminate};
+use super::broker::{Broker, signal, terminate};
 
 /// Where a daemon is configured, and what it keeps.
 pub struct Home {
@@ -58,6 +58,14 @@ impl Daemon {
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.die();
+    }
+
+    /// Holds it still for a time, as a suspended machine would.
+    pub fn freeze(&self, time: Duration) {
+        let child = self.0.as_ref().expect("it was not ended yet");
+        signal(child, "-STOP");
+        std::thread::sleep(time);
+        signal(child, "-CONT");
     }
 
     /// Ends it as an operator would, and says how it ended.

@@ -47,6 +47,11 @@ fn campaign(version: &str, kills: usize, random: &mut fastrand::Rng) {
             let before = reader.seen.len();
             reader.read_until(Duration::from_secs(2), |seen| seen.len() > before);
         }
+        if kill == kills / 4 {
+            // For longer than a silent partition is waited for; then there is much to read, and time to read it.
+            daemon.freeze(Duration::from_secs(8));
+            std::thread::sleep(Duration::from_secs(4));
+        }
         if kill == kills / 2 {
             // Away for longer than a silent partition is waited for.
             broker.stop();
