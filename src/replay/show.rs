@@ -125,9 +125,12 @@ impl Show {
             Format::Table => {
                 self.courses()?;
                 let rejected: u64 = summary.rejected.values().sum();
+                let reasons: Vec<String> =
+                    summary.rejected.iter().map(|(reason, rows)| format!("{rows} {reason}")).collect();
+                let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
                 writeln!(
                     self.out,
-                    "\n{} rows, {rejected} rejected, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
+                    "\n{} rows, {rejected} rejected{reasons}, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
                      {} retrains; {:.2} s",
                     summary.rows,
                     summary.late,
