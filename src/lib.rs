@@ -8,14 +8,14 @@
 //! are pure: no async, clock, file, network or log; time arrives inside what they are given.
 
 // 1. Words: what everything else is said in.
+pub mod time;
+pub mod schema;
+pub mod rows;
 pub mod exact;
 pub mod grid;
-pub mod measurement;
-pub mod pane;
-pub mod rows;
-pub mod schema;
 pub mod tally;
-pub mod time;
+pub mod pane;
+pub mod measurement;
 
 // 2. Measures: from bytes to counts, from counts to numbers.
 pub mod decode;
@@ -23,11 +23,11 @@ pub mod shard;
 pub mod stat;
 
 // 3. Judgement: what to compare with, and what is worth telling.
-pub mod lane;
-pub mod monitor;
-pub mod plan;
 pub mod reference;
 pub mod rule;
+pub mod monitor;
+pub mod plan;
+pub mod lane;
 
 // 4. Engine: one event in, a list of effects out.
 pub mod engine;
@@ -36,9 +36,9 @@ pub mod engine;
 pub mod telemetry;
 
 // 6. Edges: the world outside.
-pub mod http;
-pub mod notify;
 pub mod source;
+pub mod notify;
+pub mod http;
 pub mod store;
 
 // 7. Configuration.
@@ -46,6 +46,6 @@ pub mod config;
 
 // 8. Shell: the commands.
 pub mod check;
+pub mod replay;
 pub mod daemon;
 pub mod demo;
-pub mod replay;

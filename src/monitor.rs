@@ -61,6 +61,18 @@ impl Monitor {
         &self.schema.fields
     }
 
+    /// The subject of the measurements of a log as a whole. With one log, `""` says all that its name would.
+    pub fn subject_of<'a>(&self, topic: &'a str) -> &'a str {
+        if self.inputs.len() == 1 { "" } else { topic }
+    }
+
+    /// The same for the log that carries a field; `None` for what is no field.
+    pub fn log_of(&self, subject: &str) -> Option<&str> {
+        let field = self.fields().iter().position(|field| field.subject == subject)?;
+        let input = self.inputs.iter().find(|input| input.fields.contains(&field))?;
+        Some(self.subject_of(&input.topic))
+    }
+
     /// The fields that a topic carries, in the order in which its shards count them.
     pub fn fields_of(&self, topic: &str) -> Vec<Field> {
         let input = self.inputs.iter().find(|input| input.topic == topic);

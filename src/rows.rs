@@ -109,12 +109,13 @@ impl Rows {
     }
 
     /// The first so many rows.
-    pub fn first(&self, count: usize) -> Rows {
-        let rows: Vec<u32> = (0..self.len().min(count) as u32).collect();
+    pub fn head(&self, count: usize) -> Rows {
+        let count = count.min(self.len());
+        let chosen: Vec<u32> = (0..count as u32).collect();
         Rows {
-            offsets: self.offsets[..rows.len()].to_vec(),
-            logged: self.logged[..rows.len()].to_vec(),
-            columns: self.columns.iter().map(|column| column.take(&rows)).collect(),
+            offsets: self.offsets[..count].to_vec(),
+            logged: self.logged[..count].to_vec(),
+            columns: self.columns.iter().map(|column| column.take(&chosen)).collect(),
         }
     }
 }

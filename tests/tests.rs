@@ -9,6 +9,27 @@ mod documents;
 /// The face of the program: arguments, output, exit codes, and what it says to somebody who made a mistake.
 mod cli;
 
+/// The daemon without its edges, for the tests of the core.
+mod watch;
+
+/// Counting is a function of the log.
+mod counting;
+
+/// A real production log, replayed, gives the numbers that other programs give.
+mod elec2;
+
+/// Learnt references begin where learning ends.
+mod learning;
+
+/// What conditions say of measurements.
+mod conditions;
+
+/// Behaviour told as scripts.
+mod scenarios;
+
+/// Against real brokers, where they are asked for: the same numbers as in a replay, also after crashes.
+mod real_kafka;
+
 /// The daemon beside a broker: it counts exactly, tells what it finds, and survives what befalls it.
 mod daemon;
 

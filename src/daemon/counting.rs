@@ -1,6 +1,7 @@
 //! The counting threads: each owns the shards of some partitions, and is fed by the consumer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,10 +26,24 @@ const QUEUE: usize = 4;
 
 /// What the threads tell the daemon.
 pub enum Told {
-    Assigned { partition: Partition, latest: BTreeMap<Arc<str>, Time> },
+    Assigned {
+        partition: Partition,
+        assignment: u64,
+        latest: BTreeMap<Arc<str>, Time>,
+    },
     Revoked(Partition),
-    Counted { report: Report, rows: usize, dead: Vec<DeadLetter> },
-    Started { learnt: LearntKey, partition: Partition, from: Time },
+    /// `assignment` says under which one it was read: by the next, a partition is read again.
+    Counted {
+        report: Report,
+        assignment: u64,
+        rows: usize,
+        dead: Vec<DeadLetter>,
+    },
+    Started {
+        learnt: LearntKey,
+        partition: Partition,
+        from: Time,
+    },
     Lags(Vec<(Partition, i64)>),
 }
 
@@ -48,7 +63,7 @@ pub struct Mark {
 }
 
 enum Work {
-    Assign(Partition, Resumed),
+    Assign(Partition, u64, Resumed),
     Revoke(Partition),
     Batch(Batch),
 }
@@ -59,6 +74,8 @@ pub struct Counting {
     store: Arc<Store>,
     telemetry: Telemetry,
     learnt: Mutex<Vec<(LearntKey, Learnt)>>,
+    /// How many assignments of partitions there were.
+    assignments: AtomicU64,
     queues: Vec<Sender<Work>>,
     controls: Vec<Sender<(LearntKey, Learnt)>>,
     told: mpsc::Sender<Told>,
@@ -92,7 +109,16 @@ impl Counting {
             controls.push(control);
         }
         let learnt = Mutex::new(learnt);
-        Ok(Arc::new(Counting { plans, store, telemetry, learnt, queues, controls, told }))
+        Ok(Arc::new(Counting {
+            plans,
+            store,
+            telemetry,
+            learnt,
+            assignments: AtomicU64::new(0),
+            queues,
+            controls,
+            told,
+        }))
     }
 
     /// Has every shard of a topic count a version on the axes that were learnt for it.
@@ -101,6 +127,14 @@ impl Counting {
         for control in &self.controls {
             // A thread that is gone has no shards left to tell.
             let _ = control.send((key.clone(), learnt.clone()));
+        }
+    }
+
+    /// Remembers from when a version is counted, for partitions that are assigned after that.
+    pub fn started(&self, key: &LearntKey, from: Time) {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, learnt) in learnt.iter_mut().filter(|(known, _)| known == key) {
+            learnt.from = learnt.from.max(from);
         }
     }
 
@@ -138,8 +172,9 @@ impl Handler for Counting {
         let (start, latest) = (resumed.start, resumed.latest.clone());
         tracing::info!(%partition, ?start, "assigned");
         // Neither send fails but at shutdown, when nobody needs to know.
-        let _ = self.told.blocking_send(Told::Assigned { partition: partition.clone(), latest });
-        let _ = self.queue(partition).send(Work::Assign(partition.clone(), resumed));
+        let assignment = 1 + self.assignments.fetch_add(1, Ordering::Relaxed);
+        let _ = self.told.blocking_send(Told::Assigned { partition: partition.clone(), assignment, latest });
+        let _ = self.queue(partition).send(Work::Assign(partition.clone(), assignment, resumed));
         start
     }
 
@@ -171,11 +206,18 @@ impl Handler for Counting {
     }
 }
 
+/// A partition as a thread has it.
+struct Assigned {
+    lane: Lane,
+    assignment: u64,
+    /// The offset up to which its rows were looked at, and told of, before they are read once more.
+    told_of: i64,
+}
+
 /// One thread's own state.
 struct Worker {
     plans: BTreeMap<Arc<str>, TopicPlan>,
-    /// Each with the offset up to which its rows were looked at, and told of, before they are read once more.
-    lanes: HashMap<Partition, (Lane, i64)>,
+    lanes: HashMap<Partition, Assigned>,
     learnt: Vec<(LearntKey, Learnt)>,
     dead_letters: bool,
     told: mpsc::Sender<Told>,
@@ -198,7 +240,7 @@ impl Worker {
     /// Returns whether anyone still listens.
     fn work(&mut self, work: Work) -> bool {
         match work {
-            Work::Assign(partition, resumed) => {
+            Work::Assign(partition, assignment, resumed) => {
                 if let Some(plan) = self.plans.get(&partition.topic) {
                     let mut lane = Lane::new(partition.clone(), plan, &resumed);
                     // What was learnt after the assignment was made has come by another way, maybe before it.
@@ -209,7 +251,7 @@ impl Worker {
                             return false;
                         }
                     }
-                    self.lanes.insert(partition, (lane, resumed.position));
+                    self.lanes.insert(partition, Assigned { lane, assignment, told_of: resumed.position });
                 }
                 true
             }
@@ -222,7 +264,7 @@ impl Worker {
     }
 
     fn count(&mut self, batch: &Batch) -> bool {
-        let Some((lane, told_of)) = self.lanes.get_mut(&batch.partition) else { return true };
+        let Some(Assigned { lane, assignment, told_of }) = self.lanes.get_mut(&batch.partition) else { return true };
         let mut report = lane.count(batch.iter());
         // After a restart or a reload the rows of open panes come again, and are neither counted nor copied twice.
         report.rejected.retain(|rejected| rejected.offset >= *told_of);
@@ -236,11 +278,13 @@ impl Worker {
             })
         };
         let dead = if self.dead_letters { report.rejected.iter().filter_map(dead).collect() } else { Vec::new() };
-        self.told.blocking_send(Told::Counted { report, rows, dead }).is_ok()
+        self.told.blocking_send(Told::Counted { report, assignment: *assignment, rows, dead }).is_ok()
     }
 
     fn learn(&mut self, key: LearntKey, learnt: Learnt) -> bool {
-        for (partition, (lane, _)) in self.lanes.iter_mut().filter(|(partition, _)| partition.topic == key.topic) {
+        for (partition, Assigned { lane, .. }) in
+            self.lanes.iter_mut().filter(|(partition, _)| partition.topic == key.topic)
+        {
             let from = lane.learnt(&key.model, &key.version, learnt.axes.clone());
             let started = Told::Started { learnt: key.clone(), partition: partition.clone(), from };
             if self.told.blocking_send(started).is_err() {

@@ -30,6 +30,11 @@ const WAITING: usize = 64;
 const AT_ONCE: usize = 256;
 /// How often the position of a partition is stored when nothing else is.
 const STORE_EVERY: Duration = Duration::from_secs(5);
+/// For how long it is believed that a partition has nothing more, which is said every second while its broker is there
+/// and this process is awake. After an outage or a standstill there may be much that nobody has said yet.
+const HEARSAY: Duration = Duration::from_secs(5);
+/// How often what others see is brought up to date when nothing of note has happened.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 pub struct Pipeline {
     config: Arc<Config>,
@@ -43,14 +48,16 @@ pub struct Pipeline {
     told: mpsc::Receiver<Told>,
     lanes: BTreeMap<Partition, Lane>,
     stored: Instant,
+    shown: Instant,
 }
 
 /// What is known of a partition that is ours.
 struct Lane {
-    /// The last record, or the assignment.
-    heard: Instant,
+    /// Which one of all assignments it is ours by.
+    assignment: u64,
     idle: bool,
-    at_end: bool,
+    /// Since when, without a record, it has been known to be read to its end, and when that was last said.
+    drained: Option<(Instant, Instant)>,
     position: Option<Position>,
     /// Whether the position is newer than what is stored.
     moved: bool,
@@ -109,8 +116,9 @@ impl Pipeline {
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
         let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
-        let (running, lanes, stored) = (Some(running), BTreeMap::new(), Instant::now());
-        Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored })
+        let (running, lanes) = (Some(running), BTreeMap::new());
+        let (stored, shown) = (Instant::now(), Instant::now());
+        Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored, shown })
     }
 
     /// Waits for something to happen, and carries out what follows from it and from what else has come meanwhile.
@@ -132,15 +140,9 @@ impl Pipeline {
 
     fn take(&mut self, told: Told, round: &mut Round, outlets: &mut Outlets) {
         let event = match told {
-            Told::Assigned { partition, latest } => {
-                let lane = Lane {
-                    heard: Instant::now(),
-                    idle: false,
-                    at_end: false,
-                    position: None,
-                    moved: false,
-                    committed: None,
-                };
+            Told::Assigned { partition, assignment, latest } => {
+                let lane =
+                    Lane { assignment, idle: false, drained: None, position: None, moved: false, committed: None };
                 self.lanes.insert(partition.clone(), lane);
                 Event::Assigned { partition, latest }
             }
@@ -150,7 +152,12 @@ impl Pipeline {
                 outlets.view.revoked(&partition);
                 Event::Revoked(partition)
             }
-            Told::Counted { report, rows, dead } => {
+            Told::Counted { report, assignment, rows, dead } => {
+                // What was counted under an assignment that is over is read again under the next one. Were it let
+                // through while a rebalance hands out partitions, it would not be waited for those still to come.
+                if self.lanes.get(&report.partition).is_none_or(|lane| lane.assignment != assignment) {
+                    return;
+                }
                 outlets.telemetry.read(&report.partition.topic, rows as u64);
                 outlets.telemetry.reported(&report);
                 round.dead.extend(dead.iter().map(|letter| (letter.partition.topic.clone(), self.dead_letter(letter))));
@@ -159,13 +166,15 @@ impl Pipeline {
             }
             Told::Started { learnt, partition, from } => {
                 round.touched.insert(learnt.model.clone());
+                self.counting.started(&learnt, from);
                 Event::Started { learnt, partition, from }
             }
             Told::Lags(lags) => {
                 for (partition, lag) in lags {
                     // One that was revoked a moment ago is another's to tell of.
                     let Some(lane) = self.lanes.get_mut(&partition) else { continue };
-                    lane.at_end = lag == 0;
+                    let (now, said) = (Instant::now(), lane.drained.filter(|(_, last)| last.elapsed() < HEARSAY));
+                    lane.drained = (lag == 0).then(|| (said.map_or(now, |(since, _)| since), now));
                     outlets.telemetry.lag(&partition, lag as u64);
                     outlets.view.lag(&partition, lag as u64);
                 }
@@ -190,7 +199,7 @@ impl Pipeline {
             lane.position = Some(Position { resume, next, latest: latest.collect() });
             lane.moved = true;
             lane.idle = false;
-            lane.heard = Instant::now();
+            lane.drained = None;
         }
     }
 
@@ -276,7 +285,8 @@ impl Pipeline {
             readers.map(|monitor| monitor.windowing.idle).max().unwrap_or(Span(i64::MAX))
         };
         let silent = |partition: &Partition, lane: &Lane| {
-            !lane.idle && lane.at_end && lane.heard.elapsed().as_millis() as i64 >= patience(partition).0
+            let known = lane.drained.filter(|(_, last)| !lane.idle && last.elapsed() < HEARSAY);
+            known.is_some_and(|(since, last)| (last - since).as_millis() as i64 >= patience(partition).0)
         };
         let idle: Vec<Partition> =
             self.lanes.iter().filter(|(partition, lane)| silent(partition, lane)).map(|(p, _)| p.clone()).collect();
@@ -307,7 +317,9 @@ impl Pipeline {
             // The courier ends only with the process, and takes the letter from the store next time.
             let _ = outlets.letters.send(letter).await;
         }
-        self.show(outlets);
+        if round.is_due || self.shown.elapsed() >= SHOW_EVERY {
+            self.show(outlets);
+        }
         Ok(())
     }
 
@@ -362,7 +374,8 @@ impl Pipeline {
     }
 
     /// Brings what is shown to others up to date.
-    fn show(&self, outlets: &Outlets) {
+    fn show(&mut self, outlets: &Outlets) {
+        self.shown = Instant::now();
         for (model, monitor) in &self.monitors {
             let active: Vec<_> = self.engine.alerts().filter(|(of, ..)| *of == model).map(|(_, k, a)| (k, a)).collect();
             outlets.telemetry.alerts(monitor, active.iter().copied());

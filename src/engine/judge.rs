@@ -9,6 +9,7 @@ use crate::monitor::{Measure, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
+use crate::shard::OTHER_VERSIONS;
 use crate::stat::{Case, Side};
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Time, Window};
@@ -68,7 +69,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         effects.append(&mut told);
         judged.groups.insert((version, slice), Group::default());
     }
-    effects.extend(superseded(&mut judged).into_iter().map(|event| Effect::Alert(Box::new(event))));
+    effects.extend(obsolete(&mut judged).into_iter().map(|event| Effect::Alert(Box::new(event))));
     effects
 }
 
@@ -77,8 +78,7 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
     let mut measurements = Vec::new();
     for input in &monitor.inputs {
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
-        // With one log, "" says all that its name would.
-        let of_log = if monitor.inputs.len() == 1 { "" } else { topic };
+        let of_log = monitor.subject_of(topic);
         for measure in &monitor.measures {
             let (subject, current, reference) = match measure.field {
                 None => (of_log, None, None),
@@ -152,12 +152,8 @@ fn ask(
 ) -> Vec<AlertEvent> {
     let (monitor, window) = (judged.monitor, judged.window);
     let measured: BTreeSet<&str> = measurements.iter().map(|m| m.subject.as_str()).collect();
-    let subjects: Vec<&str> = if rule.when.is_per_subject() {
-        let concerned = monitor.fields().iter().filter(|field| rule.when.concerns(field));
-        concerned.map(|field| field.subject.as_str()).filter(|subject| measured.contains(subject)).collect()
-    } else {
-        vec![""]
-    };
+    let subjects =
+        subjects(monitor, rule).into_iter().filter(|subject| subject.is_empty() || measured.contains(subject));
     let mut events = Vec::new();
     for subject in subjects {
         let key = AlertKey {
@@ -166,7 +162,7 @@ fn ask(
             slice: slice.clone(),
             subject: subject.to_owned(),
         };
-        let verdict = rule.when.ask(measurements, subject);
+        let verdict = rule.when.ask(measurements, subject, log(monitor, rule, subject));
         let mut slot = judged.alerts.remove(&key);
         let before = slot.clone();
         let id = || alert::stable_id(&[&monitor.model, &rule.name, version, slice, subject, &window.end.to_string()]);
@@ -174,7 +170,7 @@ fn ask(
         if let Some(state) = change
             && let Some(active) = slot.as_ref().or(before.as_ref())
         {
-            let evidence = evidence(rule, measurements, subject);
+            let evidence = evidence(monitor, rule, measurements, subject);
             let reason = if state == State::Resolved { "the condition no longer holds" } else { "" };
             events.push(told(monitor, window, rule, &key, active, state, reason, evidence));
         }
@@ -185,17 +181,27 @@ fn ask(
     events
 }
 
+/// All that a rule may be asked of: subjects, logs, or `""` when it is asked once a window.
+fn subjects<'a>(monitor: &'a Monitor, rule: &Rule) -> Vec<&'a str> {
+    if rule.when.is_per_subject() {
+        let concerned = monitor.fields().iter().filter(|field| rule.when.concerns(field));
+        concerned.map(|field| field.subject.as_str()).collect()
+    } else if rule.when.is_per_log() {
+        monitor.inputs.iter().map(|input| monitor.subject_of(&input.topic)).collect()
+    } else {
+        vec![""]
+    }
+}
+
+/// The log that a subject of a rule is in, as measurements of the log call it.
+fn log<'a>(monitor: &'a Monitor, rule: &Rule, subject: &'a str) -> &'a str {
+    if rule.when.is_per_subject() { monitor.log_of(subject).unwrap_or("") } else { subject }
+}
+
 /// The measurements that a rule's condition names.
-fn evidence(rule: &Rule, measurements: &[Measurement], subject: &str) -> Vec<Measurement> {
-    let named = |m: &&Measurement| {
-        rule.when.names().iter().any(|name| {
-            let of_subject = name
-                .subject
-                .as_deref()
-                .map_or(m.subject == subject || m.subject.is_empty(), |fixed| m.subject == fixed);
-            m.family == name.family && m.statistic == name.statistic && of_subject
-        })
-    };
+fn evidence(monitor: &Monitor, rule: &Rule, measurements: &[Measurement], subject: &str) -> Vec<Measurement> {
+    let log = log(monitor, rule, subject);
+    let named = |m: &&Measurement| rule.when.names().iter().any(|name| name.means(m, subject, log));
     measurements.iter().filter(named).cloned().collect()
 }
 
@@ -268,7 +274,7 @@ fn request(
         version: version.to_string(),
         alert: rule.name.clone(),
         condition: rule.when.text().to_owned(),
-        evidence: subjects.iter().flat_map(|subject| evidence(rule, measurements, subject)).collect(),
+        evidence: subjects.iter().flat_map(|subject| evidence(monitor, rule, measurements, subject)).collect(),
         subjects,
         window_start: window.start,
         window_end: window.end,
@@ -277,19 +283,29 @@ fn request(
     })
 }
 
-/// Resolves the alerts of versions that no longer serve, because another one does. Silence alone resolves nothing.
-fn superseded(judged: &mut Judged) -> Vec<AlertEvent> {
+/// Resolves the alerts of which no rule asks any more, since the monitor has changed, and those of versions that no longer
+/// serve, because another one does. Silence alone resolves nothing.
+fn obsolete(judged: &mut Judged) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
-    let Some(successor) = serving.last().cloned() else { return Vec::new() };
-    let gone = |key: &AlertKey| !key.version.is_empty() && !serving.contains(&key.version);
-    let keys: Vec<AlertKey> = judged.alerts.keys().filter(|key| gone(key)).cloned().collect();
+    // Where there are too many versions, one that is not seen may be among the others.
+    let successor = serving.last().filter(|_| !serving.contains(OTHER_VERSIONS));
+    let monitor = judged.monitor;
+    let why = |key: &AlertKey| {
+        let rule = monitor.rules.iter().find(|rule| rule.name == key.rule);
+        if !rule.is_some_and(|rule| subjects(monitor, rule).contains(&key.subject.as_str())) {
+            return Some((rule, "the rule no longer asks of it".to_owned()));
+        }
+        let successor = successor.filter(|_| !key.version.is_empty() && !serving.contains(&key.version))?;
+        Some((rule, format!("version {} no longer serves, version {successor} does", key.version)))
+    };
+    let gone: Vec<_> = judged.alerts.keys().filter_map(|key| Some((key.clone(), why(key)?))).collect();
     let mut events = Vec::new();
-    for key in keys {
-        let Some(active) = judged.alerts.remove(&key).filter(|active| active.firing) else { continue };
-        let Some(rule) = judged.monitor.rules.iter().find(|rule| rule.name == key.rule) else { continue };
-        let reason = format!("version {} no longer serves, version {successor} does", key.version);
-        events.push(told(judged.monitor, judged.window, rule, &key, &active, State::Resolved, &reason, Vec::new()));
+    for (key, (rule, reason)) in gone {
+        // A rule that is gone altogether has nobody left to be told.
+        if let (Some(active), Some(rule)) = (judged.alerts.remove(&key).filter(|active| active.firing), rule) {
+            events.push(told(monitor, judged.window, rule, &key, &active, State::Resolved, &reason, Vec::new()));
+        }
     }
     events
 }

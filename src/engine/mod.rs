@@ -25,7 +25,8 @@ use watched::Watched;
 /// What can happen.
 #[derive(Debug)]
 pub enum Event {
-    /// A partition is to be waited for. `latest` says for each model how far it had been read before a restart.
+    /// A partition is to be waited for. `latest` says for each model how far it had been read before a restart. Its
+    /// shard says for each reference that was learnt from when it counts, see [`Event::Started`].
     Assigned { partition: Partition, latest: BTreeMap<Arc<str>, Time> },
     /// A partition is another's to read now.
     Revoked(Partition),
@@ -132,7 +133,7 @@ impl Engine {
                 }
             }
             Event::Revoked(partition) => {
-                self.reading(&partition).for_each(|(_, watched)| watched.revoke(&partition, &mut effects));
+                self.reading(&partition).for_each(|(_, watched)| watched.revoke(&partition));
             }
             Event::Idle(partition) => {
                 self.reading(&partition).for_each(|(_, watched)| watched.idle(&partition, &mut effects));
@@ -146,7 +147,7 @@ impl Engine {
             }
             Event::Started { learnt, partition, from } => {
                 if let Some(watched) = self.monitors.get_mut(&learnt.model) {
-                    watched.started(learnt, &partition, from, &mut effects);
+                    watched.started(learnt, &partition, from);
                 }
             }
         }

@@ -80,12 +80,14 @@ impl Watched {
     pub fn assign(&mut self, partition: &Partition, latest: Option<Time>) {
         let frontier = latest.map_or(Time::MIN, |latest| self.monitor.windowing.frontier(latest));
         self.lanes.insert(partition.clone(), Lane { frontier, idle: false });
+        let learnt = self.learnt.keys().filter(|key| key.topic == partition.topic && self.given.is_empty());
+        self.awaited.extend(learnt.map(|key| (key.clone(), partition.clone())));
     }
 
-    pub fn revoke(&mut self, partition: &Partition, effects: &mut Vec<Effect>) {
+    /// Publishes nothing yet: a rebalance takes partitions one by one, and may give back the slowest in the end.
+    pub fn revoke(&mut self, partition: &Partition) {
         self.lanes.remove(partition);
         self.awaited.retain(|(_, awaited)| awaited != partition);
-        self.publish(effects);
     }
 
     pub fn idle(&mut self, partition: &Partition, effects: &mut Vec<Effect>) {
@@ -101,7 +103,8 @@ impl Watched {
         lane.frontier = lane.frontier.max(progress.frontier);
         lane.idle = false;
         for pane in progress.closed {
-            if pane.key.start < self.published {
+            let is_new = self.panes.get(&pane.key) != Some(&pane);
+            if is_new && pane.key.start < self.published {
                 effects.push(Effect::Late { model: progress.model.clone(), rows: pane.rows });
             }
             self.panes.insert(pane.key.clone(), pane);
@@ -121,9 +124,10 @@ impl Watched {
             return;
         }
         let sample = self.samples.entry(key.clone()).or_default();
-        let missing = wanted.saturating_sub(sample.iter().map(Rows::len).sum());
-        let is_enough = rows.len() >= missing;
-        sample.push(if rows.len() > missing { rows.first(missing) } else { rows });
+        // Exactly so many, so that it does not matter how the log was cut into batches.
+        let lacking = wanted - sample.iter().map(Rows::len).sum::<usize>();
+        let is_enough = rows.len() >= lacking;
+        sample.push(if rows.len() > lacking { rows.head(lacking) } else { rows });
         if !is_enough {
             return;
         }
@@ -137,11 +141,11 @@ impl Watched {
         effects.push(Effect::Learnt { learnt: key, known });
     }
 
-    pub fn started(&mut self, learnt: LearntKey, partition: &Partition, from: Time, effects: &mut Vec<Effect>) {
+    /// Publishes nothing yet: on a start, partitions come one by one and say this before the next one is there.
+    pub fn started(&mut self, learnt: LearntKey, partition: &Partition, from: Time) {
         self.awaited.remove(&(learnt.clone(), partition.clone()));
         let start = self.started.entry(learnt).or_insert(from);
         *start = from.max(*start);
-        self.publish(effects);
     }
 
     /// Publishes every window that is complete, in order.
@@ -163,7 +167,9 @@ impl Watched {
         if !self.awaited.is_empty() {
             return None;
         }
-        let passed = self.lanes.values().filter(|lane| !lane.idle).map(|lane| lane.frontier).min()?;
+        let waited_for = self.lanes.values().filter(|lane| !lane.idle).map(|lane| lane.frontier).min();
+        // When all are silent nothing is waited for, in whichever order they fell silent.
+        let passed = waited_for.or_else(|| self.lanes.values().map(|lane| lane.frontier).max())?;
         let every = self.monitor.windowing.every;
         // Expired panes are gone, so the earliest pane is in the earliest window that has any rows.
         let (first, _) = self.panes.first_key_value()?;

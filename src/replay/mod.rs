@@ -189,7 +189,11 @@ impl Replay {
             *self.summary.rejected.entry(rejected.reason.name()).or_default() += 1;
         }
         self.summary.late += report.progress.iter().map(|progress| progress.late).sum::<u64>();
-        let mut events = vec![Event::Report(report)];
+        self.step(Event::Report(report))
+    }
+
+    fn step(&mut self, event: Event) -> Result<()> {
+        let mut events = vec![event];
         while let Some(event) = events.pop() {
             for effect in self.engine.step(event) {
                 match effect {
@@ -222,8 +226,13 @@ impl Replay {
 
     fn finish(mut self) -> Result<()> {
         let reports: Vec<Report> = self.lanes.values_mut().map(|(lane, _)| lane.finish()).collect();
+        let partitions: Vec<Partition> = reports.iter().map(|report| report.partition.clone()).collect();
         for report in reports {
             self.take(report, 0)?;
+        }
+        // A log that ended earlier is not waited for.
+        for partition in partitions {
+            self.step(Event::Idle(partition))?;
         }
         self.summary.seconds = self.begun.elapsed().as_secs_f64();
         self.show.summary(&self.summary)

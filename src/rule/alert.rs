@@ -151,8 +151,8 @@ pub fn stable_id(parts: &[&str]) -> String {
 /// better than none.
 pub fn render(event: &mut AlertEvent, rule: &Rule, window: Window) {
     let environment = minijinja::Environment::new();
-    let values: BTreeMap<&str, Option<f64>> =
-        event.evidence.iter().map(|m| (m.statistic.as_str(), m.value.map(rounded))).collect();
+    let values: BTreeMap<&str, Option<minijinja::Value>> =
+        event.evidence.iter().map(|m| (m.statistic.as_str(), m.value.map(in_template))).collect();
     let context = minijinja::context! {
         alert => event.alert.as_str(), state => event.state.name(), severity => event.severity.name(),
         model => event.model.as_str(), version => event.version.as_str(), slice => event.slice.as_str(),
@@ -197,6 +197,13 @@ fn in_words(measurement: &Measurement) -> String {
         (None, Some(p)) => format!("{} {value} (p = {})", measurement.statistic, short(p)),
         (None, None) => format!("{} {value}", measurement.statistic),
     }
+}
+
+/// A value for templates: a count is shown as `3` and not as `3.0`.
+fn in_template(value: f64) -> minijinja::Value {
+    const WHOLE_UP_TO: f64 = 9_007_199_254_740_992.0;
+    let value = rounded(value);
+    if value.fract() == 0.0 && value.abs() < WHOLE_UP_TO { (value as i64).into() } else { value.into() }
 }
 
 /// Four significant digits, which is what a person reads.

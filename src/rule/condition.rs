@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cel::common::ast::Expr;
-use cel::{Context, IdedExpr, Program};
+use cel::common::ast::operators::{ADD, DIVIDE, MULTIPLY, NEGATE, SUBSTRACT};
+use cel::common::ast::{Expr, LiteralValue};
+use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
 use crate::measurement::{Family, Measurement};
 use crate::schema::{Field, Kind, Role};
@@ -12,12 +13,13 @@ use crate::stat::{self, On};
 /// A compiled condition.
 ///
 /// `family.statistic` is the statistic's value for the subject at hand, so the condition is asked once for each subject
-/// that has all the statistics it names in this way; `family.subject.statistic` is that of a fixed subject. Either may
+/// that has all the statistics it names in this way; `family.subject.statistic` is that of a fixed subject. A statistic
+/// of a log as a whole is that of the log which carries the subject, or of each log if there is no subject. Either may
 /// be followed by a field of the measurement, as in `drift.ks.p_value`. `rows`, `subject`, `version` and `model` are
 /// variables too. A value that is undefined makes the condition unknown, unless the rest decides it alone.
 pub struct Condition {
     text: String,
-    program: Program,
+    expression: IdedExpr,
     names: Vec<Name>,
 }
 
@@ -58,6 +60,8 @@ const ATTRIBUTES: [(&str, Attribute); 8] = [
 
 const VARIABLES: [&str; 4] = ["rows", "subject", "version", "model"];
 
+const EXAMPLE: &str = "write for example `drift.psi > 0.2`";
+
 /// What is wrong with a condition, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -74,6 +78,14 @@ pub enum Verdict {
     Fails,
     /// It needs a number that is undefined, for this reason.
     Unknown(String),
+}
+
+impl Name {
+    /// Whether a measurement is what is named, when this subject and its log are at hand.
+    pub fn means(&self, measurement: &Measurement, subject: &str, log: &str) -> bool {
+        let subject = self.subject.as_deref().unwrap_or(if is_of_log(self) { log } else { subject });
+        measurement.family == self.family && measurement.statistic == self.statistic && measurement.subject == subject
+    }
 }
 
 impl std::fmt::Debug for Condition {
@@ -95,7 +107,9 @@ impl Condition {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let condition = Condition { text: text.to_owned(), names: names.into_iter().collect(), program };
+        let mut expression = program.expression().clone();
+        make_doubles(&mut expression);
+        let condition = Condition { text: text.to_owned(), names: names.into_iter().collect(), expression };
         if condition.is_per_subject() && !fields.iter().any(|field| condition.concerns(field)) {
             let statistics: Vec<_> = condition.floating().map(|name| format!("`{}`", name.text)).collect();
             return Err(vec![Fault {
@@ -104,7 +118,42 @@ impl Condition {
                 hint: Some("write one alert for each kind of subject".to_owned()),
             }]);
         }
-        Ok(condition)
+        match condition.rehearse() {
+            Some(message) => Err(vec![Fault { offset: 0, message, hint: Some(EXAMPLE.to_owned()) }]),
+            None => Ok(condition),
+        }
+    }
+
+    /// Tries the condition on some numbers. Returns what is wrong if it is neither true nor false with any of them,
+    /// because then it never would be.
+    fn rehearse(&self) -> Option<String> {
+        for (number, is_breached) in [(0.0, false), (0.5, true), (1e9, true), (-1.0, false)] {
+            let mut context = Context::default();
+            for name in &self.names {
+                let _ = match name.attribute {
+                    Attribute::Breached => context.add_variable(name.text.as_str(), is_breached),
+                    _ => context.add_variable(name.text.as_str(), number),
+                };
+            }
+            let _ = context.add_variable("rows", number);
+            for name in ["subject", "version", "model"] {
+                let _ = context.add_variable(name, "");
+            }
+            match Value::resolve(&self.expression, &context) {
+                Ok(Value::Bool(_)) => {}
+                Ok(_) => return Some("the condition is neither true nor false".to_owned()),
+                // These come of the values and not of their kinds.
+                Err(
+                    ExecutionError::DivisionByZero(_)
+                    | ExecutionError::RemainderByZero(_)
+                    | ExecutionError::Overflow(..)
+                    | ExecutionError::IndexOutOfBounds(_)
+                    | ExecutionError::NoSuchKey(_),
+                ) => {}
+                Err(error) => return Some(format!("the condition cannot be computed: {error}")),
+            }
+        }
+        None
     }
 
     pub fn text(&self) -> &str {
@@ -120,6 +169,11 @@ impl Condition {
         self.floating().next().is_some()
     }
 
+    /// Whether it is asked for each log, where there are several, rather than once a window.
+    pub fn is_per_log(&self) -> bool {
+        !self.is_per_subject() && self.names.iter().any(is_of_log)
+    }
+
     /// Whether it is to be asked for a subject.
     pub fn concerns(&self, field: &Field) -> bool {
         self.floating().all(|name| stat::find(name.family, name.statistic).is_some_and(|row| applies(row.on, field)))
@@ -131,15 +185,13 @@ impl Condition {
 
     /// Asks the condition of one window's measurements, all of one model, version and slice.
     ///
-    /// `subject` is the one at hand; it must be `""` for a condition that is not per subject.
-    pub fn ask(&self, measurements: &[Measurement], subject: &str) -> Verdict {
+    /// `subject` is the one at hand; it is `""` for a condition that is not per subject, or the log for one that is per
+    /// log. `log` is what the measurements of its log as a whole have as their subject.
+    pub fn ask(&self, measurements: &[Measurement], subject: &str, log: &str) -> Verdict {
         let mut context = Context::default();
         let mut undefined = None;
         for name in &self.names {
-            let subject = name.subject.as_deref().unwrap_or(if is_of_log(name) { "" } else { subject });
-            let found = measurements
-                .iter()
-                .find(|m| m.family == name.family && m.statistic == name.statistic && m.subject == subject);
+            let found = measurements.iter().find(|measurement| name.means(measurement, subject, log));
             let Some(measurement) = found else { continue };
             let number = match name.attribute {
                 Attribute::Value => measurement.value,
@@ -162,15 +214,16 @@ impl Condition {
             }
         }
         if let Some(first) = measurements.first() {
-            let rows = measurements.iter().map(|m| m.rows).max().unwrap_or(0);
+            let of_log = measurements.iter().filter(|m| m.subject == log).map(|m| m.rows);
+            let rows = of_log.max().or(measurements.iter().map(|m| m.rows).max()).unwrap_or(0);
             let _ = context.add_variable("rows", rows as f64);
             let _ = context.add_variable("subject", subject);
             let _ = context.add_variable("version", first.version.as_str());
             let _ = context.add_variable("model", first.model.as_str());
         }
-        match self.program.execute(&context) {
-            Ok(cel::Value::Bool(true)) => Verdict::Holds,
-            Ok(cel::Value::Bool(false)) => Verdict::Fails,
+        match Value::resolve(&self.expression, &context) {
+            Ok(Value::Bool(true)) => Verdict::Holds,
+            Ok(Value::Bool(false)) => Verdict::Fails,
             Ok(_) => Verdict::Unknown("the condition is neither true nor false".to_owned()),
             Err(error) => Verdict::Unknown(undefined.unwrap_or_else(|| error.to_string())),
         }
@@ -208,7 +261,7 @@ fn compile(text: &str) -> Result<Program, Vec<Fault>> {
                 text.split_inclusive('\n').take((error.pos.0.max(1) - 1) as usize).map(str::len).sum();
             let offset = (line_start + (error.pos.1.max(1) - 1) as usize).min(text.len());
             let message = format!("not a CEL expression: {}", error.msg);
-            Fault { offset, message, hint: Some("write for example `drift.psi > 0.2`".to_owned()) }
+            Fault { offset, message, hint: Some(EXAMPLE.to_owned()) }
         };
         errors.errors.iter().map(fault).collect()
     })
@@ -259,11 +312,19 @@ impl Walk<'_> {
                 self.names.insert(Name { text, family, subject, statistic, attribute });
             }
             Err((message, known)) => {
-                let offset = self.program.source_info().offset_for(node.id).map_or(0, |(start, _)| start as usize);
+                let offset = self.offset(node);
                 let hint = (!known.is_empty()).then(|| format!("known: {}", known.join(", ")));
                 self.faults.push(Fault { offset, message, hint });
             }
         }
+    }
+
+    /// Where a name begins; of the nodes of `a.b.c`, only that of `a` says so.
+    fn offset(&self, mut node: &IdedExpr) -> usize {
+        while let Expr::Select(select) = &node.expr {
+            node = &select.operand;
+        }
+        self.program.source_info().offset_for(node.id).map_or(0, |(start, _)| start as usize)
     }
 
     #[allow(clippy::type_complexity, reason = "the parts of one name, taken apart by its only caller")]
@@ -312,6 +373,57 @@ fn attribute(rest: &[&str]) -> Result<Attribute, (String, Vec<String>)> {
             None => Err((format!("a measurement has no `{one}`"), known())),
         },
         [_, more, ..] => Err((format!("nothing can follow with `{more}`"), known())),
+    }
+}
+
+/// Makes doubles of the whole numbers that are reckoned with together with measured ones, since CEL has no `psi * 2` but
+/// only `psi * 2.0`. Returns whether the expression is such a number.
+fn make_doubles(node: &mut IdedExpr) -> bool {
+    if let Some(segments) = qualified_name(&node.expr) {
+        return segments.len() > 1 || segments[0] == "rows";
+    }
+    match &mut node.expr {
+        Expr::Literal(LiteralValue::Double(_)) => true,
+        Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
+            let is_double = call.args.iter_mut().fold(false, |is_double, argument| make_doubles(argument) || is_double);
+            if is_double {
+                call.args.iter_mut().for_each(make_double);
+            }
+            is_double
+        }
+        Expr::Call(call) => {
+            for part in call.target.iter_mut().map(|target| &mut **target).chain(&mut call.args) {
+                make_doubles(part);
+            }
+            false
+        }
+        Expr::List(list) => {
+            for element in &mut list.elements {
+                make_doubles(element);
+            }
+            false
+        }
+        Expr::Comprehension(inner) => {
+            make_doubles(&mut inner.iter_range);
+            make_doubles(&mut inner.loop_step);
+            false
+        }
+        _ => false,
+    }
+}
+
+/// Makes doubles of the whole numbers in a sum or product.
+fn make_double(node: &mut IdedExpr) {
+    match &mut node.expr {
+        Expr::Literal(literal) => {
+            if let LiteralValue::Int(whole) = literal {
+                *literal = LiteralValue::Double((*whole.inner() as f64).into());
+            }
+        }
+        Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
+            call.args.iter_mut().for_each(make_double);
+        }
+        _ => {}
     }
 }
 

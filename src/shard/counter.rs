@@ -1,6 +1,6 @@
 //! One monitor's counting of one partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::Array;
@@ -20,6 +20,9 @@ pub(super) struct Counter {
     frontier: Time,
     /// Rows before this offset were looked at before a restart.
     position: i64,
+    /// Rows of panes before this may have been given away before a restart.
+    given_before: Time,
+    /// What is done with each version's rows; empty where all versions share the plan's axes.
     versions: BTreeMap<Arc<str>, Stage>,
     open: BTreeMap<(Time, Arc<str>), OpenPane>,
 }
@@ -52,14 +55,16 @@ impl Counter {
     pub fn new(plan: Arc<Plan>, partition: &Partition, resumed: &Resumed) -> Counter {
         let latest = resumed.latest.get(&plan.model).copied();
         let frontier = latest.map_or(Time::MIN, |latest| plan.windowing.frontier(latest));
-        let versions = resumed
-            .learnt
-            .iter()
-            .filter(|((model, _), _)| *model == plan.model)
-            .map(|((_, version), learnt)| (version.clone(), Stage::Counting(learnt.clone())))
-            .collect();
-        let (partition, open) = (partition.clone(), BTreeMap::new());
-        Counter { plan, partition, latest, frontier, position: resumed.position, versions, open }
+        let given_before = latest.map_or(Time::MIN, |latest| plan.windowing.pane(latest) + plan.windowing.every);
+        // What was learnt does not matter to a monitor that has since been given a reference.
+        let learnt = resumed.learnt.iter().filter(|((model, _), _)| *model == plan.model && plan.axes.is_none());
+        let counting = |((_, version), learnt): (&(Arc<str>, Arc<str>), &Learnt)| {
+            let from = if learnt.from == Time::MIN { given_before } else { learnt.from };
+            (version.clone(), Stage::Counting(Learnt { axes: learnt.axes.clone(), from }))
+        };
+        let versions = learnt.map(counting).collect();
+        let (partition, position, open) = (partition.clone(), resumed.position, BTreeMap::new());
+        Counter { plan, partition, latest, frontier, position, given_before, versions, open }
     }
 
     pub fn model(&self) -> &str {
@@ -74,10 +79,16 @@ impl Counter {
     pub fn observe(&mut self, rows: &Rows, rejected: &mut Vec<Rejected>) -> Progress {
         let (groups, late) = self.sort_out(rows, rejected);
         let columns: Vec<Column> = self.plan.fields.iter().map(|field| scaled(rows, field)).collect();
-        let (mut counted, mut samples) = (0, Vec::new());
+        let (mut counted, mut given) = (0, BTreeMap::new());
         for group in groups {
-            counted += self.count(rows, &columns, group, &mut samples);
+            counted += self.count(rows, &columns, group, &mut given);
         }
+        let samples = given.into_iter().map(|(version, mut chosen): (_, Vec<u32>)| {
+            // Groups are by pane; what is learnt from are the first rows of the log.
+            chosen.sort_unstable();
+            (version, sample(rows, &columns, &chosen))
+        });
+        let samples = samples.collect();
         let closed = self.close(self.frontier);
         Progress { late, counted, samples, ..self.progress(closed) }
     }
@@ -89,8 +100,6 @@ impl Counter {
         let Values::Time(instants) = &time.values else { return (Vec::new(), 0) };
         let mut groups: Vec<Group> = Vec::new();
         let (mut current, mut late) = (0, 0);
-        // Logs seldom change version from row to row, so the last one is looked at first.
-        let mut named: Option<(&str, Arc<str>)> = None;
         for row in 0..rows.len() {
             let offset = rows.offsets[row];
             let reason = match time.absent(row) {
@@ -118,16 +127,17 @@ impl Counter {
                 self.frontier = self.frontier.max(plan.windowing.frontier(believed));
             }
             let text = version_of(&plan, rows, row);
-            if named.as_ref().is_none_or(|(name, _)| *name != text) {
-                named = Some((text, self.known(text)));
-            }
-            let Some((_, version)) = &named else { continue };
             let fits =
-                |group: &Group| group.pane <= at && at < group.pane + plan.windowing.every && group.version == *version;
+                |group: &Group| group.pane <= at && at < group.pane + plan.windowing.every && *group.version == *text;
             if !groups.get(current).is_some_and(fits) {
                 current = groups.iter().position(fits).unwrap_or_else(|| {
-                    groups.push(Group { pane: plan.windowing.pane(at), version: version.clone(), rows: Vec::new() });
-                    groups.len() - 1
+                    let pane = plan.windowing.pane(at);
+                    let version = self.counted_as(pane, text, &groups);
+                    let is_it = |group: &Group| group.pane == pane && group.version == version;
+                    groups.iter().position(is_it).unwrap_or_else(|| {
+                        groups.push(Group { pane, version: version.clone(), rows: Vec::new() });
+                        groups.len() - 1
+                    })
                 });
             }
             groups[current].rows.push(row as u32);
@@ -135,35 +145,52 @@ impl Counter {
         (groups, late)
     }
 
-    /// The version under which to count, which is another once there are too many.
-    fn known(&mut self, version: &str) -> Arc<str> {
-        if let Some((known, _)) = self.versions.get_key_value(version) {
-            return known.clone();
+    /// The version under which to count a row, which is another once there are too many.
+    ///
+    /// Those that come first in a pane are measured apart. So it does not matter what came before the pane, of which a
+    /// restart knows nothing, and versions that are gone make room. Learnt versions are remembered, and count for ever.
+    fn counted_as(&mut self, pane: Time, version: &str, groups: &[Group]) -> Arc<str> {
+        let mut known: BTreeSet<&Arc<str>> = match self.plan.axes {
+            None => self.versions.keys().collect(),
+            Some(_) => {
+                let of_pane = (pane, "".into())..(pane + self.plan.windowing.every, "".into());
+                let open = self.open.range(of_pane).map(|((_, version), _)| version);
+                open.chain(groups.iter().filter(|group| group.pane == pane).map(|group| &group.version)).collect()
+            }
+        };
+        known.remove(&Arc::from(OTHER_VERSIONS));
+        let version: Arc<str> = match known.get(&Arc::from(version)) {
+            Some(known) => Arc::clone(known),
+            None if known.len() < self.plan.most_versions => version.into(),
+            None => OTHER_VERSIONS.into(),
+        };
+        if self.plan.axes.is_none() {
+            self.versions.entry(version.clone()).or_insert(Stage::Learning { given: None });
         }
-        let version: Arc<str> =
-            if self.versions.len() < self.plan.most_versions { version.into() } else { OTHER_VERSIONS.into() };
-        self.versions.entry(version.clone()).or_insert_with(|| match &self.plan.axes {
-            Some(axes) => Stage::Counting(Learnt { axes: axes.clone(), from: Time::MIN }),
-            None => Stage::Learning { given: None },
-        });
         version
     }
 
-    /// Counts a group's rows, or gives them away to be learnt from. Returns how many were counted.
-    fn count(&mut self, rows: &Rows, columns: &[Column], group: Group, samples: &mut Vec<(Arc<str>, Rows)>) -> u64 {
-        let learnt = match self.versions.get_mut(&group.version) {
-            Some(Stage::Counting(learnt)) if group.pane >= learnt.from => learnt,
-            Some(Stage::Counting(_)) | None => return 0,
-            Some(Stage::Learning { given }) => {
+    /// Counts a group's rows, or gives them away to be learnt from. Returns how many were counted for the first time.
+    fn count(
+        &mut self,
+        rows: &Rows,
+        columns: &[Column],
+        group: Group,
+        samples: &mut BTreeMap<Arc<str>, Vec<u32>>,
+    ) -> u64 {
+        let axes = match (&self.plan.axes, self.versions.get_mut(&group.version)) {
+            (Some(axes), _) => axes,
+            (None, Some(Stage::Counting(learnt))) if group.pane >= learnt.from => &learnt.axes,
+            (None, Some(Stage::Counting(_)) | None) => return 0,
+            (None, Some(Stage::Learning { given })) => {
                 let end = group.pane + self.plan.windowing.every;
                 *given = (*given).max(Some(end));
-                samples.push((group.version, sample(rows, columns, &group.rows)));
+                samples.entry(group.version).or_default().extend(group.rows);
                 return 0;
             }
         };
         let (first, last) =
             (rows.offsets[group.rows[0] as usize], rows.offsets[group.rows[group.rows.len() - 1] as usize]);
-        let axes = &learnt.axes;
         let pane = self.open.entry((group.pane, group.version)).or_insert_with(|| OpenPane {
             axes: axes.clone(),
             rows: 0,
@@ -177,22 +204,28 @@ impl Counter {
         for ((tally, axis), column) in pane.fields.iter_mut().zip(pane.axes.axes.iter()).zip(columns) {
             tally.observe(axis, column, chosen);
         }
-        count as u64
+        let again = group.rows.partition_point(|&row| rows.offsets[row as usize] < self.position);
+        (count - again) as u64
     }
 
     pub fn learnt(&mut self, version: &str, axes: Axes) -> Time {
+        if self.plan.axes.is_some() {
+            return Time::MIN;
+        }
         let from = match self.versions.get(version) {
-            Some(Stage::Learning { given: Some(end) }) => *end,
             Some(Stage::Counting(learnt)) => return learnt.from,
-            _ => Time::MIN,
+            Some(Stage::Learning { given: Some(end) }) => self.given_before.max(*end),
+            Some(Stage::Learning { given: None }) | None => self.given_before,
         };
         self.versions.insert(version.into(), Stage::Counting(Learnt { axes, from }));
         from
     }
 
     pub fn finish(&mut self) -> Progress {
-        self.frontier = Time::MAX;
-        let closed = self.close(Time::MAX);
+        if let Some(((last, _), _)) = self.open.last_key_value() {
+            self.frontier = self.frontier.max(*last + self.plan.windowing.every);
+        }
+        let closed = self.close(self.frontier);
         self.progress(closed)
     }
 

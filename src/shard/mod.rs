@@ -25,7 +25,7 @@ pub struct Plan {
     pub fields: Vec<Counted>,
     /// What to count a version on that has no axes of its own; `None` when each version has to be learnt first.
     pub axes: Option<Axes>,
-    /// Versions measured apart at the most; rows of any further one are counted under [`OTHER_VERSIONS`].
+    /// Versions of a pane measured apart at the most; rows of any further one are counted under [`OTHER_VERSIONS`].
     pub most_versions: usize,
 }
 
@@ -47,7 +47,8 @@ pub struct Axes {
     pub axes: Arc<[Axis]>,
 }
 
-/// Axes that a version was given, and the first pane that is counted on them.
+/// Axes that a version was given, and the first pane that is counted on them; [`Time::MIN`] when that is not known, so
+/// that counting begins after all that may have been learnt from.
 #[derive(Clone, Debug)]
 pub struct Learnt {
     pub axes: Axes,
@@ -76,8 +77,10 @@ pub struct Resumed {
 pub struct Shard {
     partition: Partition,
     counters: Vec<Counter>,
-    /// The offset after the last row looked at.
+    /// The offset after the last row read.
     next: Option<i64>,
+    /// Rows before this offset were looked at before a restart.
+    position: i64,
 }
 
 /// What came of a batch of rows.
@@ -88,6 +91,7 @@ pub struct Report {
     pub next: Option<i64>,
     /// The offset from which to read again to have every row of the panes that are still open.
     pub resume: Option<i64>,
+    /// Rows turned away, those that were before a restart not again.
     pub rejected: Vec<Rejected>,
     /// For each monitor, what came of it.
     pub progress: Vec<Progress>,
@@ -104,7 +108,7 @@ pub struct Progress {
     pub closed: Vec<Pane>,
     /// Rows whose pane was closed already.
     pub late: u64,
-    /// Rows counted.
+    /// Rows counted, those that were before a restart not again.
     pub counted: u64,
     /// Rows from which a version's reference is to be learnt, in the order of the plan's fields.
     pub samples: Vec<(Arc<str>, Rows)>,
@@ -113,7 +117,7 @@ pub struct Progress {
 impl Shard {
     pub fn new(partition: Partition, plans: &[Arc<Plan>], resumed: &Resumed) -> Shard {
         let counters = plans.iter().map(|plan| Counter::new(plan.clone(), &partition, resumed)).collect();
-        Shard { partition, counters, next: resumed.start }
+        Shard { partition, counters, next: resumed.start, position: resumed.position }
     }
 
     /// Counts a batch, whose offsets ascend.
@@ -124,6 +128,7 @@ impl Shard {
         rejected.dedup_by_key(|row| row.offset);
         let last = rows.offsets.last().into_iter().chain(rejected.last().map(|row| &row.offset)).max();
         self.next = self.next.max(last.map(|offset| offset + 1));
+        rejected.retain(|row| row.offset >= self.position);
         self.report(progress, rejected)
     }
 
@@ -134,7 +139,7 @@ impl Shard {
         counter.map_or(Time::MIN, |counter| counter.learnt(version, axes))
     }
 
-    /// Closes all panes, because no more rows will come.
+    /// Closes all panes, because no more rows will come. The frontier is then where the last one ended.
     pub fn finish(&mut self) -> Report {
         let progress = self.counters.iter_mut().map(Counter::finish).collect();
         self.report(progress, Vec::new())
@@ -142,6 +147,13 @@ impl Shard {
 
     fn report(&self, progress: Vec<Progress>, rejected: Vec<Rejected>) -> Report {
         let open = self.counters.iter().filter_map(Counter::first_open).min();
-        Report { partition: self.partition.clone(), next: self.next, resume: open.or(self.next), rejected, progress }
+        Report {
+            partition: self.partition.clone(),
+            // What is read again after a restart was looked at all the same, should there be another one on the way.
+            next: self.next.map(|next| next.max(self.position)),
+            resume: open.or(self.next),
+            rejected,
+            progress,
+        }
     }
 }
