@@ -34,6 +34,7 @@ struct Arguments {
 enum Command {
     /// Runs the daemon.
     Run {
+        /// The daemon's file, which names the monitors.
         #[arg(long, default_value = "tidegauge.yaml", value_name = "FILE")]
         config: PathBuf,
     },
@@ -59,8 +60,10 @@ enum Command {
         /// NDJSON, CSV or Parquet; TOPIC=FILE where the monitor reads several topics.
         #[arg(required = true, value_name = "DATA")]
         data: Vec<String>,
+        /// The monitor's file; nothing of the daemon's own is needed.
         #[arg(long, value_name = "FILE")]
         monitor: PathBuf,
+        /// For a person or for a program.
         #[arg(long, value_enum, default_value = "table")]
         format: replay::Format,
     },

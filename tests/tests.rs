@@ -6,6 +6,9 @@ mod layers;
 /// What is shipped beside the code says what the code does.
 mod documents;
 
+/// The face of the program: arguments, output, exit codes, and what it says to somebody who made a mistake.
+mod cli;
+
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 

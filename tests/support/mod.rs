@@ -7,7 +7,7 @@ pub mod program;
 use std::time::{Duration, Instant};
 
 /// The machine may be busy with other things, so what should take a second is given a minute.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until there is an answer.
 pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -50,7 +50,6 @@ impl Folder {
         self.write("tidegauge.yaml", text);
     }
 
-    #[allow(dead_code)]
     /// Runs the program here, to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         tidegauge().args(arguments).current_dir(self.0.path()).output().expect("the program can be started")
