@@ -90,8 +90,4 @@ fn send(broker: &Broker, window: i64, part: impl std::slice::SliceIndex<[String]
         let lines: Vec<String> = rows.lines().collect();
         broker.produce("loans", partition, &lines[part.clone()]);
     }
-<<<<<<< HEAD
-    const { assert!(BEGIN % WINDOW == 0) };
-=======
->>>>>>> daemon
 }
