@@ -174,7 +174,7 @@ impl Watch {
     fn known(&self, key: &LearntKey) -> Known {
         let is_it = |subscriber: &&Subscriber| subscriber.monitor.model == *key.model;
         let monitor: &Monitor = &self.subscribers.iter().find(is_it).expect("its monitor").monitor;
-        Known::new(self.kept.learnt[key].clone(), &monitor.fields_of(&key.topic))
+        Known::new(self.kept.learnt[key].clone(), monitor, &key.topic)
     }
 
     /// Counts what of the log has not been counted.

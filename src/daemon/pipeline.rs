@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::counting::{Counting, DeadLetter, Mark, Told};
 use super::outlets::{Outlets, Prepared, now};
 use crate::config::Config;
-use crate::engine::{Effect, Engine, Event, LearntKey, Start};
+use crate::engine::{Effect, Engine, Event, Known, LearntKey, Start};
 use crate::monitor::Monitor;
 use crate::notify;
 use crate::notify::event::{self, Record};
@@ -89,7 +89,7 @@ impl Pipeline {
         for (monitor, reference) in config.monitors.iter().zip(references) {
             let kept = outlets.store.monitor(&monitor.model).context("read the store")?;
             for (key, reference) in &kept.learnt {
-                let known = crate::engine::Known::new(reference.clone(), &monitor.fields_of(&key.topic));
+                let known = Known::new(reference.clone(), monitor, &key.topic);
                 let from =
                     kept.state.started.iter().find(|(started, _)| started == key).map_or(Time::MIN, |(_, at)| *at);
                 learnt.push((key.clone(), Learnt { axes: known.axes, from }));
@@ -432,6 +432,10 @@ impl Drop for Pipeline {
     }
 }
 
+/// What brokers take as an offset's metadata, by default. Without it, a copy that has not our store begins at the offset
+/// all the same, but cannot tell late rows.
+const LONGEST_MARK: usize = 4096;
+
 /// Tells Kafka where to begin again, for lag tools and for a copy that does not have our store.
 fn commit_offsets(running: &Running, lanes: &mut BTreeMap<Partition, Lane>, wait: bool) {
     let mut offsets = Vec::new();
@@ -440,7 +444,8 @@ fn commit_offsets(running: &Running, lanes: &mut BTreeMap<Partition, Lane>, wait
             continue;
         };
         let mark = Mark { next: position.next, latest: position.latest.clone() };
-        offsets.push((partition.clone(), position.resume, serde_json::to_string(&mark).unwrap_or_default()));
+        let mark = serde_json::to_string(&mark).ok().filter(|mark| mark.len() <= LONGEST_MARK).unwrap_or_default();
+        offsets.push((partition.clone(), position.resume, mark));
         lane.committed = Some(position.resume);
     }
     if let Err(error) = running.commit(&offsets, wait) {

@@ -17,7 +17,6 @@ use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
 use crate::reference::{self, Reference};
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
-use crate::schema::Field;
 use crate::shard::{Axes, Report};
 use crate::time::Time;
 use watched::Watched;
@@ -78,9 +77,9 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn new(reference: Arc<Reference>, fields: &[Field]) -> Known {
-        let axes = reference::axes_for(Some(&reference), fields);
-        Known { reference, axes }
+    pub fn new(reference: Arc<Reference>, monitor: &Monitor, topic: &str) -> Known {
+        let axes = reference::axes_for(Some(&reference), &monitor.fields_of(topic));
+        Known { reference, axes: axes.for_panes(monitor.windowing.every) }
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Lane {
 impl Watched {
     pub fn new(start: Start) -> Watched {
         let monitor = start.monitor;
-        let known = |reference: &Arc<Reference>, topic: &str| Known::new(reference.clone(), &monitor.fields_of(topic));
+        let known = |reference: &Arc<Reference>, topic: &str| Known::new(reference.clone(), &monitor, topic);
         let topics = monitor.inputs.iter().map(|input| Arc::<str>::from(input.topic.as_str()));
         let given = start
             .reference
@@ -134,7 +134,7 @@ impl Watched {
         let sample = self.samples.remove(&key).unwrap_or_default();
         let fields = self.monitor.fields_of(&key.topic);
         let reference = Reference::build("learnt", &fields, &sample, self.monitor.resolution);
-        let known = Known::new(Arc::new(reference), &fields);
+        let known = Known::new(Arc::new(reference), &self.monitor, &key.topic);
         self.learnt.insert(key.clone(), known.clone());
         let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);
         self.awaited.extend(readers.map(|lane| (key.clone(), lane.clone())));

@@ -9,7 +9,7 @@ use crate::grid::Axis;
 use crate::pane::{Pane, Partition};
 use crate::rows::{Rejected, Rows};
 use crate::schema::Plausible;
-use crate::time::{Time, Windowing};
+use crate::time::{Span, Time, Windowing};
 use counter::Counter;
 
 /// What one monitor wants of one topic: where its columns are among those that are decoded, and how to cut the stream.
@@ -45,6 +45,13 @@ pub struct Counted {
 pub struct Axes {
     pub hash: Arc<str>,
     pub axes: Arc<[Axis]>,
+}
+
+impl Axes {
+    /// The same axes for panes of this length, with which panes of another length must not be merged.
+    pub fn for_panes(self, every: Span) -> Axes {
+        Axes { hash: format!("{}-{every}", self.hash).into(), axes: self.axes }
+    }
 }
 
 /// Axes that a version was given, and the first pane that is counted on them; [`Time::MIN`] when that is not known, so

@@ -58,6 +58,8 @@ impl Config {
             // What is fetched ahead is memory; this much is a few hundred milliseconds at full speed.
             ("queued.max.messages.kbytes", "32768"),
             ("fetch.wait.max.ms", "100"),
+            // A topic or partition that is made while we run is seen this soon.
+            ("topic.metadata.refresh.interval.ms", "10000"),
         ];
         for (name, value) in defaults {
             if !self.properties.contains_key(name) {
