@@ -1,6 +1,6 @@
 //! The command line: arguments, signals, exit codes.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +34,7 @@ struct Arguments {
 enum Command {
     /// Runs the daemon.
     Run {
+        /// The daemon's file, which names the monitors.
         #[arg(long, default_value = "tidegauge.yaml", value_name = "FILE")]
         config: PathBuf,
     },
@@ -59,8 +60,10 @@ enum Command {
         /// NDJSON, CSV or Parquet; TOPIC=FILE where the monitor reads several topics.
         #[arg(required = true, value_name = "DATA")]
         data: Vec<String>,
+        /// The monitor's file; nothing of the daemon's own is needed.
         #[arg(long, value_name = "FILE")]
         monitor: PathBuf,
+        /// For a person or for a program.
         #[arg(long, value_enum, default_value = "table")]
         format: replay::Format,
     },
@@ -100,7 +103,9 @@ fn main() -> ExitCode {
 
 fn start_log(json: bool, level: &str) {
     let filter = EnvFilter::try_from_env("TIDEGAUGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let colour = io::stderr().is_terminal();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).with_ansi(colour);
     if json { log.json().init() } else { log.init() }
 }
 

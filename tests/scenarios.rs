@@ -4,7 +4,7 @@
 //! A line is a command; indented lines under it belong to it; `#` begins a comment. Times are of 2026-01-01.
 //!
 //! ```text
-//! monitor                 its YAML, indented
+//! monitor                 its YAML, indented; a second one is a changed configuration
 //! dataset                 the CSV of its reference, which the YAML calls reference.csv; stands before the monitor
 //! versions N              measured apart at the most; stands before the monitor
 //!
@@ -156,6 +156,9 @@ impl Run {
 
     fn open(&mut self, yaml: &str) {
         let subscriber = monitor(yaml, self.dataset.as_deref());
+        if let Some(watch) = self.watch.as_mut() {
+            return watch.change(vec![subscriber]);
+        }
         self.topics = subscriber.monitor.inputs.iter().map(|input| input.topic.clone()).collect();
         let mut watch = Watch::new(vec![subscriber], self.versions);
         let [first, second] = [0, 1].map(|number| -> Vec<Partition> {

@@ -6,6 +6,9 @@ mod layers;
 /// What is shipped beside the code says what the code does.
 mod documents;
 
+/// The face of the program: arguments, output, exit codes, and what it says to somebody who made a mistake.
+mod cli;
+
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 
@@ -15,6 +18,9 @@ mod counting;
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 
+/// Learnt references begin where learning ends.
+mod learning;
+
 /// What conditions say of measurements.
 mod conditions;
 
@@ -23,3 +29,9 @@ mod scenarios;
 
 /// Against real brokers, where they are asked for: the same numbers as in a replay, also after crashes.
 mod real_kafka;
+
+/// The daemon beside a broker: it counts exactly, tells what it finds, and survives what befalls it.
+mod daemon;
+
+/// What tests of the running program share.
+mod support;

@@ -34,6 +34,9 @@ fn read(file: &Path) -> Subscriber {
     Subscriber { monitor: Arc::new(monitor), reference }
 }
 
+/// A record's bytes, and when it was logged.
+pub type Record = (Vec<u8>, Option<Time>);
+
 /// What a partition's position is stored as.
 #[derive(Clone, Debug, Default)]
 pub struct Position {
@@ -71,7 +74,7 @@ pub struct Watch {
     plans: BTreeMap<Arc<str>, TopicPlan>,
     engine: Engine,
     lanes: BTreeMap<Partition, Lane>,
-    logs: BTreeMap<Partition, Vec<(Vec<u8>, Option<Time>)>>,
+    logs: BTreeMap<Partition, Vec<Record>>,
     idle: BTreeSet<Partition>,
     /// Versions of which rows have been given away and nothing has been learnt yet.
     learning: BTreeSet<LearntKey>,
@@ -96,6 +99,14 @@ impl Watch {
         };
         watch.start();
         watch
+    }
+
+    /// Starts again with other monitors.
+    pub fn change(&mut self, subscribers: Vec<Subscriber>) {
+        let plan = |topic: Arc<str>| (topic.clone(), TopicPlan::new(&topic, &subscribers, usize::MAX));
+        self.plans = topics(&subscribers).into_iter().map(plan).collect();
+        self.subscribers = subscribers;
+        self.restart();
     }
 
     /// Ends the process at once and starts another one on what is stored.
@@ -176,7 +187,7 @@ impl Watch {
     }
 
     /// Appends records to a partition's log, and has them counted together if the partition is read here.
-    pub fn load(&mut self, partition: &Partition, records: Vec<(Vec<u8>, Option<Time>)>) {
+    pub fn load(&mut self, partition: &Partition, records: Vec<Record>) {
         let log = self.logs.entry(partition.clone()).or_default();
         let first = log.len() as i64;
         log.extend(records);

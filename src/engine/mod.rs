@@ -147,7 +147,7 @@ impl Engine {
             }
             Event::Started { learnt, partition, from } => {
                 if let Some(watched) = self.monitors.get_mut(&learnt.model) {
-                    watched.started(learnt, &partition, from, &mut effects);
+                    watched.started(learnt, &partition, from);
                 }
             }
         }

@@ -141,11 +141,11 @@ impl Watched {
         effects.push(Effect::Learnt { learnt: key, known });
     }
 
-    pub fn started(&mut self, learnt: LearntKey, partition: &Partition, from: Time, effects: &mut Vec<Effect>) {
+    /// Publishes nothing yet: on a start, partitions come one by one and say this before the next one is there.
+    pub fn started(&mut self, learnt: LearntKey, partition: &Partition, from: Time) {
         self.awaited.remove(&(learnt.clone(), partition.clone()));
         let start = self.started.entry(learnt).or_insert(from);
         *start = from.max(*start);
-        self.publish(effects);
     }
 
     /// Publishes every window that is complete, in order.

@@ -84,7 +84,11 @@ fn inputs(data: &[String], monitor: &Monitor) -> Result<Vec<(Arc<str>, PathBuf)>
                 )
             }
         };
-        if !Path::new(path).is_file() {
+        // Whatever else is wrong with a file shows when it is read.
+        if Path::new(path).is_dir() {
+            bail!("{path}: this is a folder; name the files in it");
+        }
+        if !Path::new(path).exists() {
             bail!("{path}: no such file");
         }
         inputs.push((Arc::from(topic), PathBuf::from(path)));

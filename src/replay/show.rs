@@ -104,7 +104,8 @@ impl Show {
             Format::Table => {
                 let state = if alert.state == State::Firing { "firing" } else { "resolved" };
                 let summary = alert.annotations.get("summary").map_or("", String::as_str);
-                Ok(writeln!(self.out, "{}  {state:<8}  {}  {summary}", alert.window_end, alert.alert)?)
+                let because = if alert.reason.is_empty() { String::new() } else { format!(" ({})", alert.reason) };
+                Ok(writeln!(self.out, "{}  {state:<8}  {}  {summary}{because}", alert.window_end, alert.alert)?)
             }
         }
     }
@@ -114,7 +115,8 @@ impl Show {
             Format::Json => self.json("retrain", request),
             Format::Table => {
                 let subjects = request.subjects.join(", ");
-                Ok(writeln!(self.out, "{}  retrain   {}  because of {subjects}", request.window_end, request.retrain)?)
+                let (end, name, alert) = (request.window_end, &request.retrain, &request.alert);
+                Ok(writeln!(self.out, "{end}  retrain   {name}  asked for by {alert} {subjects}")?)
             }
         }
     }
@@ -125,9 +127,12 @@ impl Show {
             Format::Table => {
                 self.courses()?;
                 let rejected: u64 = summary.rejected.values().sum();
+                let reasons: Vec<String> =
+                    summary.rejected.iter().map(|(reason, rows)| format!("{rows} {reason}")).collect();
+                let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
                 writeln!(
                     self.out,
-                    "\n{} rows, {rejected} rejected, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
+                    "\n{} rows, {rejected} rejected{reasons}, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
                      {} retrains; {:.2} s",
                     summary.rows,
                     summary.late,

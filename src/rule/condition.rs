@@ -385,7 +385,10 @@ fn make_doubles(node: &mut IdedExpr) -> bool {
     match &mut node.expr {
         Expr::Literal(LiteralValue::Double(_)) => true,
         Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
-            let is_double = call.args.iter_mut().fold(false, |is_double, argument| make_doubles(argument) || is_double);
+            let mut is_double = false;
+            for argument in &mut call.args {
+                is_double |= make_doubles(argument);
+            }
             if is_double {
                 call.args.iter_mut().for_each(make_double);
             }

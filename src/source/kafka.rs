@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka::types::RDKafkaRespErr;
 
 use crate::pane::Partition;
 use crate::time::Time;
@@ -183,11 +183,13 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The end of a partition is no error, and it is reached with nearly every record where there is little traffic.
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
-            return;
+        match error.rdkafka_error_code() {
+            // Every partition comes to its end again and again.
+            Some(RDKafkaErrorCode::PartitionEOF) => {}
+            // The log has it already, with more of its cause.
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {}
+            _ => tracing::warn!(%error, "kafka: {reason}"),
         }
-        tracing::warn!(%error, "kafka: {reason}");
     }
 }
 
@@ -229,6 +231,12 @@ impl Context {
         }
         consumer.assign(&assignment)
     }
+}
+
+/// Whether it only says that brokers cannot be reached at the moment.
+fn is_outage(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
+    matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure | Resolve))
 }
 
 fn partition(topic: &str, partition: i32) -> Partition {
@@ -336,6 +344,8 @@ impl Poll {
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) | None => self.hand_over(|_| true),
+                // The library goes on by itself, and has said what is wrong.
+                Some(Err(error)) if is_outage(&error) => {}
                 Some(Err(error)) => tracing::warn!(%error, "consume"),
             }
             if swept.elapsed() >= LONGEST_WAIT {

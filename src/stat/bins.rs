@@ -31,7 +31,8 @@ impl Bins {
 
     /// One bin below the smallest grid value, one above the largest, and between them the reference's deciles: decile
     /// `j` ends at the smallest grid value at or below which lies at least the share `j / 10` of the reference.
-    /// Deciles that end at the same value are one bin.
+    /// Deciles that end at the same value are one bin. A value that makes up a tenth of the reference or more is a bin
+    /// by itself, so that leaving a value at which a column was stuck is seen.
     fn numeric(numbers: &Numbers) -> Bins {
         const DECILES: u128 = 10;
         let (reference, current) = (&numbers.reference.counts, &numbers.current.counts);
@@ -41,10 +42,14 @@ impl Bins {
         let mut below = u128::from(reference[0]);
         let mut decile = 1;
         for cell in 1..last {
+            let is_heavy = reference[cell] > 0 && u128::from(reference[cell]) * DECILES >= n && cell % 2 == 1;
+            if is_heavy {
+                bins.push(std::mem::take(&mut bin));
+            }
             bin = (bin.0 + reference[cell], bin.1 + current[cell]);
             below += u128::from(reference[cell]);
-            let on_a_value = cell % 2 == 1;
-            if on_a_value && decile < DECILES && below * DECILES >= decile * n {
+            let ends_decile = cell % 2 == 1 && decile < DECILES && below * DECILES >= decile * n;
+            if is_heavy || ends_decile {
                 bins.push(std::mem::take(&mut bin));
                 decile = below * DECILES / n + 1;
             }

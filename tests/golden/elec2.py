@@ -73,7 +73,11 @@ def psi(r, c):
 def decile_counts(name, sample):
     """Rows below the reference, in each of its deciles (those with equal ends are one), and above it."""
     ordered = np.sort(reference[name])
-    ends = np.unique([ordered[-(-j * len(ordered) // 10) - 1] for j in range(1, 11)])
+    ends = np.array([ordered[-(-j * len(ordered) // 10) - 1] for j in range(1, 11)])
+    # A value that makes up a tenth of the reference or more is a bin by itself: what is just below it ends before it.
+    values, occurrences = np.unique(ordered, return_counts=True)
+    heavy = values[occurrences * 10 >= len(ordered)]
+    ends = np.unique(np.concatenate([ends, heavy, np.nextafter(heavy, -np.inf)]))
     below, above = sample < ordered[0], sample > ordered[-1]
     inside = np.searchsorted(ends, sample[~below & ~above], side="left")
     return np.concatenate([[below.sum()], np.bincount(inside, minlength=len(ends)), [above.sum()]])

@@ -66,7 +66,10 @@ def decile_counts(reference, current):
     # The same from the definition in whole numbers: numpy multiplies q by n in floating point.
     ordered = np.sort(reference)
     assert all(end == ordered[-(-j * len(reference) // 10) - 1] for j, end in zip(range(1, 10), ends))
-    ends = np.unique(np.append(ends, reference.max()))
+    # A value that makes up a tenth of the reference or more is a bin by itself: what is just below it ends before it.
+    values, occurrences = np.unique(reference, return_counts=True)
+    heavy = values[occurrences * 10 >= len(reference)]
+    ends = np.unique(np.concatenate([ends, heavy, np.nextafter(heavy, -np.inf), [reference.max()]]))
     counts = []
     for sample in (reference, current):
         inside = sample[(sample >= reference.min()) & (sample <= reference.max())]

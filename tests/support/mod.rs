@@ -1,0 +1,27 @@
+//! What tests of the running program share: a broker that they hold, the program beside it, and ways to ask and to wait.
+
+pub mod broker;
+pub mod hook;
+pub mod program;
+
+use std::time::{Duration, Instant};
+
+/// The machine may be busy with other things, so what should take a second is given a minute.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until there is an answer.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// Asks until it is so.
+pub fn wait_until(what: &str, mut ask: impl FnMut() -> bool) {
+    wait_for(what, || ask().then_some(()));
+}
