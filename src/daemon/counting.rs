@@ -22,7 +22,7 @@ use crate::telemetry::Telemetry;
 use crate::time::Time;
 
 /// Batches that may wait for a thread; together with those being filled they bound the memory between Kafka and shards.
-const QUEUE: usize = 4;
+const QUEUE: usize = 8;
 
 /// What the threads tell the daemon.
 pub enum Told {

@@ -25,7 +25,7 @@ use crate::store::{Commit, Position};
 use crate::time::{Span, Time};
 
 /// Reports that may wait for the engine; the threads that count wait when there are more.
-const WAITING: usize = 64;
+const WAITING: usize = 256;
 /// Reports that are taken in before their effects are carried out.
 const AT_ONCE: usize = 256;
 /// How often the position of a partition is stored when nothing else is.

@@ -57,6 +57,8 @@ impl Config {
             ("statistics.interval.ms", "1000"),
             // What is fetched ahead is memory; this much is a few hundred milliseconds at full speed.
             ("queued.max.messages.kbytes", "32768"),
+            // Once so much is waiting, the client would otherwise not fetch again for a whole second.
+            ("fetch.queue.backoff.ms", "5"),
             ("fetch.wait.max.ms", "100"),
             // A topic or partition that is made while we run is seen this soon.
             ("topic.metadata.refresh.interval.ms", "10000"),
