@@ -258,7 +258,15 @@ impl Pipeline {
         match alert.state {
             State::Pending => tracing::info!(alert = alert.alert, id = alert.id, "pending: {summary}"),
             State::Firing => tracing::warn!(alert = alert.alert, id = alert.id, "firing: {summary}"),
-            State::Resolved => tracing::info!(alert = alert.alert, id = alert.id, "resolved: {summary}"),
+            State::Resolved => {
+                tracing::info!(
+                    alert = alert.alert,
+                    id = alert.id,
+                    subject = alert.subject,
+                    "resolved: {}",
+                    alert.reason
+                );
+            }
         }
     }
 

@@ -178,8 +178,11 @@ impl Story {
                 }
             }
         }
-        let word = if alert.state == State::Firing { "FIRING  " } else { "resolved" };
-        self.say(&format!("{word} {}", alert.annotations.get("summary").map_or("", String::as_str)));
+        let summary = alert.annotations.get("summary").map_or("", String::as_str);
+        self.say(&match alert.state {
+            State::Resolved => format!("resolved {} of {}: {}", alert.alert, alert.subject, alert.reason),
+            _ => format!("FIRING   {summary}"),
+        });
     }
 
     fn note(&mut self, measurement: Measurement) {

@@ -102,10 +102,16 @@ impl Show {
             Format::Json => self.json("alert", alert),
             Format::Table if alert.state == State::Pending => Ok(()),
             Format::Table => {
-                let state = if alert.state == State::Firing { "firing" } else { "resolved" };
+                let (end, name) = (alert.window_end, &alert.alert);
                 let summary = alert.annotations.get("summary").map_or("", String::as_str);
-                let because = if alert.reason.is_empty() { String::new() } else { format!(" ({})", alert.reason) };
-                Ok(writeln!(self.out, "{}  {state:<8}  {}  {summary}{because}", alert.window_end, alert.alert)?)
+                // The summary tells of a state that is over by then, with numbers that there may no longer be.
+                let written = match alert.state {
+                    State::Resolved => {
+                        writeln!(self.out, "{end}  resolved  {name}  {}: {}", alert.subject, alert.reason)
+                    }
+                    _ => writeln!(self.out, "{end}  firing    {name}  {summary}"),
+                };
+                Ok(written?)
             }
         }
     }
