@@ -172,7 +172,8 @@ fn ask(
         {
             let evidence = evidence(monitor, rule, measurements, subject);
             let reason = if state == State::Resolved { "the condition no longer holds" } else { "" };
-            events.push(told(monitor, window, rule, &key, active, state, reason, evidence));
+            let event = AlertEvent::new(&monitor.model, rule, &key, active, window, state);
+            events.push(told(event, rule, window, reason, evidence));
         }
         if let Some(active) = slot {
             judged.alerts.insert(key, active);
@@ -205,36 +206,10 @@ fn evidence(monitor: &Monitor, rule: &Rule, measurements: &[Measurement], subjec
     measurements.iter().filter(named).cloned().collect()
 }
 
-#[allow(clippy::too_many_arguments, reason = "it fills in a flat record, whose fields these are")]
-fn told(
-    monitor: &Monitor,
-    window: Window,
-    rule: &Rule,
-    key: &AlertKey,
-    active: &Active,
-    state: State,
-    reason: &str,
-    evidence: Vec<Measurement>,
-) -> AlertEvent {
-    let mut event = AlertEvent {
-        id: active.id.clone(),
-        alert: rule.name.clone(),
-        state,
-        severity: rule.severity,
-        model: monitor.model.clone(),
-        version: key.version.to_string(),
-        slice: key.slice.to_string(),
-        subject: key.subject.clone(),
-        window_start: window.start,
-        window_end: window.end,
-        since: active.since,
-        condition: rule.when.text().to_owned(),
-        reason: reason.to_owned(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        evidence,
-        notify: rule.notify.clone(),
-    };
+/// Fills in why an event comes, what shows it, and the rule's templates.
+fn told(mut event: AlertEvent, rule: &Rule, window: Window, reason: &str, evidence: Vec<Measurement>) -> AlertEvent {
+    event.reason = reason.to_owned();
+    event.evidence = evidence;
     alert::render(&mut event, rule, window);
     event
 }
@@ -304,7 +279,8 @@ fn obsolete(judged: &mut Judged) -> Vec<AlertEvent> {
     for (key, (rule, reason)) in gone {
         // A rule that is gone altogether has nobody left to be told.
         if let (Some(active), Some(rule)) = (judged.alerts.remove(&key).filter(|active| active.firing), rule) {
-            events.push(told(monitor, judged.window, rule, &key, &active, State::Resolved, &reason, Vec::new()));
+            let event = AlertEvent::new(&monitor.model, rule, &key, &active, judged.window, State::Resolved);
+            events.push(told(event, rule, judged.window, &reason, Vec::new()));
         }
     }
     events

@@ -79,6 +79,31 @@ pub struct AlertEvent {
     pub notify: Vec<String>,
 }
 
+impl AlertEvent {
+    /// What is known of an alert by itself, before the window's measurements and the rule's templates are filled in.
+    pub fn new(model: &str, rule: &Rule, key: &AlertKey, active: &Active, window: Window, state: State) -> AlertEvent {
+        AlertEvent {
+            id: active.id.clone(),
+            alert: rule.name.clone(),
+            state,
+            severity: rule.severity,
+            model: model.to_owned(),
+            version: key.version.to_string(),
+            slice: key.slice.to_string(),
+            subject: key.subject.clone(),
+            window_start: window.start,
+            window_end: window.end,
+            since: active.since,
+            condition: rule.when.text().to_owned(),
+            reason: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            evidence: Vec::new(),
+            notify: rule.notify.clone(),
+        }
+    }
+}
+
 /// A request for a retrain, as it is published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RetrainRequest {

@@ -74,25 +74,7 @@ fn state(alert: &Active) -> State {
 /// What can be said of an alert without its event: its window is the first for which the condition held.
 fn event(monitor: &Monitor, rule: &Rule, key: &AlertKey, alert: &Active) -> AlertEvent {
     let window = monitor.windowing.window(alert.since);
-    AlertEvent {
-        id: alert.id.clone(),
-        alert: rule.name.clone(),
-        state: state(alert),
-        severity: rule.severity,
-        model: monitor.model.clone(),
-        version: key.version.to_string(),
-        slice: key.slice.to_string(),
-        subject: key.subject.clone(),
-        window_start: window.start,
-        window_end: window.end,
-        since: alert.since,
-        condition: rule.when.text().to_owned(),
-        reason: String::new(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        evidence: Vec::new(),
-        notify: rule.notify.clone(),
-    }
+    AlertEvent::new(&monitor.model, rule, key, alert, window, state(alert))
 }
 
 #[cfg(test)]
