@@ -14,16 +14,19 @@ pub enum Family {
     Quality,
     /// Whether the values are distributed as in the reference.
     Drift,
+    /// Whether the model still goes by the same features.
+    Attribution,
 }
 
 impl Family {
-    pub const ALL: [Family; 3] = [Family::Telemetry, Family::Quality, Family::Drift];
+    pub const ALL: [Family; 4] = [Family::Telemetry, Family::Quality, Family::Drift, Family::Attribution];
 
     pub fn name(self) -> &'static str {
         match self {
             Family::Telemetry => "telemetry",
             Family::Quality => "quality",
             Family::Drift => "drift",
+            Family::Attribution => "attribution",
         }
     }
 }
@@ -51,6 +54,10 @@ pub struct Measurement {
     /// The probability, if nothing has changed, of a value at least this extreme.
     #[serde(default)]
     pub p_value: Option<f64>,
+    /// The p-value after correction for how many subjects of the window were asked, where the monitor wants that: the
+    /// share of false alarms among all that are called significant at this level (Benjamini and Hochberg, 1995).
+    #[serde(default)]
+    pub q_value: Option<f64>,
     /// The ends of the interval in which the value is, where the statistic has one.
     #[serde(default)]
     pub low: Option<f64>,
@@ -59,6 +66,10 @@ pub struct Measurement {
     /// The most by which counting on a grid can have changed the value; zero where it is exact.
     #[serde(default)]
     pub error_bound: Option<f64>,
+    /// The smallest true value that a window and a reference of these sizes would have shown to be significant with a
+    /// probability of 80 %; what is smaller may well go unseen.
+    #[serde(default)]
+    pub detectable: Option<f64>,
     /// The value beyond which `breached` is true.
     #[serde(default)]
     pub threshold: Option<f64>,

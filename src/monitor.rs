@@ -19,6 +19,7 @@ pub struct Monitor {
     pub resolution: usize,
     pub windowing: Windowing,
     pub measures: Vec<Measure>,
+    pub judging: Judging,
     pub rules: Vec<Arc<Rule>>,
 }
 
@@ -48,6 +49,26 @@ pub struct Measure {
     pub threshold: Option<f64>,
     /// A breach also needs the p-value, where the statistic has one, to be at most this.
     pub significance: f64,
+}
+
+/// How it is decided that a change is real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judging {
+    pub correction: Correction,
+    /// Whether a value that is not significant is told although the window could not have shown what matters. Otherwise
+    /// it is undefined.
+    pub tells_underpowered: bool,
+}
+
+/// What is done about asking many subjects at once, of which some will look drifted by chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Correction {
+    /// Each is judged by its own p-value.
+    #[default]
+    None,
+    /// The share of false alarms among the breaches of one statistic in one window is bounded (Benjamini and Hochberg,
+    /// 1995).
+    BenjaminiHochberg,
 }
 
 impl std::fmt::Debug for Measure {

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::finding::{Finding, correct};
 use super::{Effect, Known};
 use crate::measurement::Measurement;
-use crate::monitor::{Measure, Monitor};
+use crate::monitor::{Correction, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
@@ -79,6 +80,7 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
     for input in &monitor.inputs {
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
         let of_log = monitor.subject_of(topic);
+        let mut findings = Vec::new();
         for measure in &monitor.measures {
             let (subject, current, reference) = match measure.field {
                 None => (of_log, None, None),
@@ -95,51 +97,25 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                 current,
                 reference,
                 min_rows: monitor.windowing.min_rows,
+                significance: measure.significance,
             };
-            let hash = reference.map(|_| log.known.reference.hash.clone());
-            measurements.push(record(monitor, window, version, slice, subject, measure, &case, hash));
+            let answer = (measure.statistic.compute)(&case);
+            let reference = reference.map(|_| log.known.reference.hash.clone());
+            findings.push(Finding { measure, subject, answer, q_value: None, rows: log.rows, reference });
         }
+        if monitor.judging.correction == Correction::BenjaminiHochberg {
+            correct(&mut findings);
+        }
+        measurements.extend(findings.into_iter().map(|finding| Measurement {
+            model: monitor.model.clone(),
+            version: version.to_owned(),
+            slice: slice.to_owned(),
+            window_start: window.start,
+            window_end: window.end,
+            ..finding.told(&monitor.judging)
+        }));
     }
     measurements
-}
-
-#[allow(clippy::too_many_arguments, reason = "it fills in a flat record, whose fields these are")]
-fn record(
-    monitor: &Monitor,
-    window: Window,
-    version: &str,
-    slice: &str,
-    subject: &str,
-    measure: &Measure,
-    case: &Case,
-    reference: Option<String>,
-) -> Measurement {
-    let answer = (measure.statistic.compute)(case);
-    let reading = answer.ok();
-    let value = reading.map(|reading| reading.value);
-    let significant = reading.is_some_and(|reading| reading.p_value.is_none_or(|p| p <= measure.significance));
-    let breached = measure.threshold.zip(value).map(|(threshold, value)| value > threshold && significant);
-    Measurement {
-        model: monitor.model.clone(),
-        version: version.to_owned(),
-        slice: slice.to_owned(),
-        window_start: window.start,
-        window_end: window.end,
-        rows: case.rows,
-        family: measure.statistic.family,
-        subject: subject.to_owned(),
-        statistic: measure.statistic.name.to_owned(),
-        value,
-        undefined: answer.err().map(|why| why.to_string()),
-        p_value: reading.and_then(|reading| reading.p_value),
-        low: reading.and_then(|reading| reading.low),
-        high: reading.and_then(|reading| reading.high),
-        error_bound: reading.and_then(|reading| reading.error_bound),
-        threshold: measure.threshold,
-        breached,
-        reference,
-        revision: 0,
-    }
 }
 
 /// Asks a rule of every subject it concerns, and moves its alerts on.

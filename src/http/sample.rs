@@ -39,9 +39,11 @@ pub fn measurement(statistic: &str, subject: &str, value: Option<f64>) -> Measur
         value,
         undefined: value.is_none().then(|| "too few rows: 12 of 100".to_owned()),
         p_value: (row.family == Family::Drift).then_some(3.2e-12),
+        q_value: None,
         low: None,
         high: None,
         error_bound: None,
+        detectable: None,
         threshold,
         breached: threshold.zip(value).map(|(threshold, value)| value > threshold),
         reference: None,
@@ -97,6 +99,7 @@ pub fn monitor() -> Monitor {
             min_rows: 100,
         },
         measures: vec![],
+        judging: Default::default(),
         rules: vec![Arc::new(rule)],
     }
 }

@@ -39,20 +39,24 @@ pub struct Name {
 enum Attribute {
     Value,
     PValue,
+    QValue,
     Low,
     High,
     ErrorBound,
+    Detectable,
     Threshold,
     Breached,
     Rows,
 }
 
-const ATTRIBUTES: [(&str, Attribute); 8] = [
+const ATTRIBUTES: [(&str, Attribute); 10] = [
     ("value", Attribute::Value),
     ("p_value", Attribute::PValue),
+    ("q_value", Attribute::QValue),
     ("low", Attribute::Low),
     ("high", Attribute::High),
     ("error_bound", Attribute::ErrorBound),
+    ("detectable", Attribute::Detectable),
     ("threshold", Attribute::Threshold),
     ("breached", Attribute::Breached),
     ("rows", Attribute::Rows),
@@ -196,9 +200,11 @@ impl Condition {
             let number = match name.attribute {
                 Attribute::Value => measurement.value,
                 Attribute::PValue => measurement.p_value,
+                Attribute::QValue => measurement.q_value,
                 Attribute::Low => measurement.low,
                 Attribute::High => measurement.high,
                 Attribute::ErrorBound => measurement.error_bound,
+                Attribute::Detectable => measurement.detectable,
                 Attribute::Threshold => measurement.threshold,
                 Attribute::Rows => Some(measurement.rows as f64),
                 Attribute::Breached => {

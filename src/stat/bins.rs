@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::{Case, Numbers, Undefined};
+use super::{Case, Numbers, Undefined, smallest_noncentrality};
 use crate::grid::Axis;
 
 /// Two samples counted in the same bins. A bin that is empty on both sides says nothing, and is left out.
@@ -97,6 +97,13 @@ impl Bins {
             None => pooled.push(rest),
         }
         Bins::new(pooled).homogeneity().1
+    }
+
+    /// The smallest sum over bins of `(c - r)^2 / r`, of true shares, that samples of these sizes show to be significant
+    /// (see [`super::POWER`]). Every smooth distance between shares is nearly a multiple of it where they are close.
+    pub fn detectable(&self, significance: f64) -> f64 {
+        let degrees = (self.counts.len() as f64 - 1.0).max(1.0);
+        smallest_noncentrality(significance, degrees) * (1.0 / self.n_reference as f64 + 1.0 / self.n_current as f64)
     }
 
     /// Pearson's chi-squared statistic of the hypothesis that both samples have the same shares, and its p-value with

@@ -1,6 +1,6 @@
 //! Pearson's chi-squared statistic of homogeneity.
 
-use super::{Answer, Bins, Case, On, Reading, Statistic, Undefined};
+use super::{Answer, Bins, Case, Null, On, Reading, Statistic, Undefined, Worse};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Categorical,
     unit: "",
     threshold: None,
+    worse: Worse::Above,
+    null: Null::Formula,
     range: (0.0, f64::INFINITY),
     about: "Pearson's chi-squared statistic of homogeneity: the window and the reference are two samples of a table \
             with one column per value and one for all unseen ones, columns empty on both sides are dropped, and \

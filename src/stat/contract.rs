@@ -144,6 +144,7 @@ proptest! {
                 _ => current.reference.as_ref(),
             },
             min_rows,
+            significance: 0.001,
         };
         for row in ALL {
             // Counts on another axis that happens to have as many cells cannot be told from the right ones.
@@ -161,6 +162,7 @@ proptest! {
             current: Some(Side { axis: &sample.axis, tally: &sample.current }),
             reference: Some(&sample.current),
             min_rows: 1,
+            significance: 0.001,
         };
         for name in ["psi", "js_distance", "ks", "wasserstein", "chi_squared"] {
             if let Ok(reading) = (find_drift(name).compute)(&case) {

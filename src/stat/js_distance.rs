@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use super::{Answer, Bins, Case, On, Reading, Statistic};
+use super::{Answer, Bins, Case, Null, On, Reading, Statistic, Worse};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -11,6 +11,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Valued,
     unit: "",
     threshold: Some(0.1),
+    worse: Worse::Above,
+    null: Null::Root,
     range: (0.0, 1.0),
     about: "Jensen-Shannon distance: the square root of the Jensen-Shannon divergence in bits (logarithm to base 2) \
             of the window's shares from the reference's, over the same bins as psi and without smoothing; the \
@@ -34,7 +36,9 @@ fn compute(case: &Case) -> Answer {
         })
         .sum();
     let value = (divergence / (2.0 * LN_2)).sqrt().clamp(0.0, 1.0);
-    Ok(Reading { p_value: Some(bins.p_value()), ..Reading::exact(value) })
+    // Shares that are close have an eighth of the squares as their divergence in nats.
+    let detectable = (bins.detectable(case.significance) / (8.0 * LN_2)).sqrt().min(1.0);
+    Ok(Reading { p_value: Some(bins.p_value()), detectable: Some(detectable), ..Reading::exact(value) })
 }
 
 /// `(1 + d) ln(1 + d) + (1 - d) ln(1 - d)` for `d` from -1 to 1.

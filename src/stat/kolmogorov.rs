@@ -23,3 +23,13 @@ pub fn kolmogorov_sf(x: f64) -> f64 {
         2.0 * (term - term.powi(4) + term.powi(9) - term.powi(16) + term.powi(25) - term.powi(36))
     }
 }
+
+/// What a Kolmogorov variable exceeds with this probability.
+pub fn kolmogorov_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 40.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if kolmogorov_sf(middle) > p { low = middle } else { high = middle }
+    }
+    high
+}

@@ -1,6 +1,8 @@
 //! The two-sample Kolmogorov-Smirnov statistic.
 
-use super::{Answer, Case, On, Reading, Statistic, kolmogorov_sf};
+use super::{
+    Answer, Case, Null, On, POWER, Reading, Statistic, Worse, kolmogorov_quantile, kolmogorov_sf, normal_quantile,
+};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +11,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Numeric,
     unit: "",
     threshold: Some(0.1),
+    worse: Worse::Above,
+    null: Null::Formula,
     range: (0.0, 1.0),
     about: "Two-sample Kolmogorov-Smirnov D: the largest difference between the window's and the reference's \
             cumulative shares, exact where the grid holds every reference value and else too low by at most the \
@@ -41,7 +45,14 @@ fn compute(case: &Case) -> Answer {
     let error_bound = (reachable - reached).max(0) as f64 / sizes;
     let scale = (n as f64 / (n + m) as f64 * m as f64).sqrt();
     let p_value = kolmogorov_sf(scale * value).clamp(0.0, 1.0);
-    Ok(Reading { p_value: Some(p_value), error_bound: Some(error_bound), ..Reading::exact(value) })
+    // Half is the largest standard deviation that the difference of the shares can have at any one point.
+    let detectable = (kolmogorov_quantile(case.significance) + 0.5 * normal_quantile(POWER)) / scale;
+    Ok(Reading {
+        p_value: Some(p_value),
+        error_bound: Some(error_bound),
+        detectable: Some(detectable.min(1.0)),
+        ..Reading::exact(value)
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Quantiles of the latency.
 
-use super::{Answer, Case, On, Reading, Statistic, Undefined};
+use super::{Answer, Case, Null, On, Reading, Statistic, Undefined, Worse};
 use crate::measurement::Family;
 
 pub const P50: Statistic = Statistic {
@@ -34,6 +34,8 @@ const ROW: Statistic = Statistic {
     on: On::Latency,
     unit: "seconds",
     threshold: None,
+    worse: Worse::Above,
+    null: Null::Unknown,
     range: (f64::NEG_INFINITY, f64::INFINITY),
     about: "",
     compute: |_| Err(Undefined::NotApplicable),

@@ -3,6 +3,7 @@
 // What several of them need.
 mod bins;
 mod kolmogorov;
+mod power;
 mod proportion;
 mod sides;
 
@@ -35,7 +36,9 @@ use crate::tally::FieldTally;
 use crate::time::Span;
 
 use bins::Bins;
-use kolmogorov::kolmogorov_sf;
+use kolmogorov::{kolmogorov_quantile, kolmogorov_sf};
+pub use power::POWER;
+use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use proportion::proportion;
 #[cfg(test)]
 use sample::{Sample, case};
@@ -51,11 +54,44 @@ pub struct Statistic {
     pub unit: &'static str,
     /// The threshold of a monitor that names none.
     pub threshold: Option<f64>,
+    /// On which side of the threshold a value is a breach.
+    pub worse: Worse,
+    pub null: Null,
     /// The least and the greatest value it can have; infinite where there is no limit, though no value is infinite.
     pub range: (f64, f64),
     /// One sentence: what it is, its convention and its range.
     pub about: &'static str,
     pub compute: fn(&Case) -> Answer,
+}
+
+/// On which side of a threshold something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worse {
+    Above,
+    Below,
+}
+
+impl Worse {
+    pub fn is_beyond(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Worse::Above => value > threshold,
+            Worse::Below => value < threshold,
+        }
+    }
+}
+
+/// How a value is distributed if nothing has changed, which is where its p-value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Null {
+    /// It is not compared with anything, or no p-value is known for it.
+    Unknown,
+    /// By a formula: the reading has the p-value.
+    Formula,
+    /// By simulation from the reference, at the sizes of reference and window. Values at sizes `n` and `m` shrink as
+    /// `1/n + 1/m` does.
+    Linear,
+    /// The same for values that shrink as the square root of that.
+    Root,
 }
 
 /// What a statistic applies to.
@@ -84,6 +120,8 @@ pub struct Case<'a> {
     pub reference: Option<&'a FieldTally>,
     /// Fewer values than this on either side, and a comparison is undefined.
     pub min_rows: u64,
+    /// The p-value at which a change is taken to be real.
+    pub significance: f64,
 }
 
 /// One field's counts, and the axis they are on.
@@ -104,6 +142,7 @@ pub struct Reading {
     pub low: Option<f64>,
     pub high: Option<f64>,
     pub error_bound: Option<f64>,
+    pub detectable: Option<f64>,
 }
 
 impl Reading {
@@ -114,12 +153,14 @@ impl Reading {
 }
 
 /// Why a number cannot be known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Undefined {
     #[error("no rows")]
     NoRows,
     #[error("too few rows: {n} of {least}")]
     TooFewRows { n: u64, least: u64 },
+    #[error("too few rows: {n} show nothing smaller than {detectable:.3}, and {threshold} matters")]
+    Underpowered { n: u64, detectable: f64, threshold: f64 },
     #[error("too few rows in the reference: {n} of {least}")]
     TooFewReferenceRows { n: u64, least: u64 },
     #[error("the reference does not have it")]

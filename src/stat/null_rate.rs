@@ -1,6 +1,6 @@
 //! The share of rows in which the field is null.
 
-use super::{Answer, Case, On, Statistic, proportion};
+use super::{Answer, Case, Null, On, Statistic, Worse, proportion};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Field,
     unit: "ratio",
     threshold: None,
+    worse: Worse::Above,
+    null: Null::Unknown,
     range: (0.0, 1.0),
     about: "Share of rows in which the field is there and null, \
             with its 95 % Wilson interval; 0 to 1.",

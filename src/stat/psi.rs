@@ -1,6 +1,6 @@
 //! The population stability index.
 
-use super::{Answer, Bins, Case, On, Reading, Statistic};
+use super::{Answer, Bins, Case, Null, On, Reading, Statistic, Worse};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Valued,
     unit: "",
     threshold: Some(0.2),
+    worse: Worse::Above,
+    null: Null::Linear,
     range: (0.0, f64::INFINITY),
     about: "Population stability index: the sum over bins of (c - r) ln(c / r), c and r being the window's and the \
             reference's shares, smoothed by half a row per bin (Jeffreys); bins are the reference's deciles with one \
@@ -25,5 +27,6 @@ fn compute(case: &Case) -> Answer {
     let share = |count: u64, n: u64| (count as f64 + 0.5) / (n as f64 + smoothing);
     let terms = bins.counts.iter().map(|&(r, c)| (share(r, bins.n_reference), share(c, bins.n_current)));
     let value: f64 = terms.map(|(r, c)| (c - r) * (c / r).ln()).sum();
-    Ok(Reading { p_value: Some(bins.p_value()), ..Reading::exact(value.max(0.0)) })
+    let detectable = Some(bins.detectable(case.significance));
+    Ok(Reading { p_value: Some(bins.p_value()), detectable, ..Reading::exact(value.max(0.0)) })
 }

@@ -1,6 +1,6 @@
 //! The number of rows.
 
-use super::{Answer, Case, On, Reading, Statistic};
+use super::{Answer, Case, Null, On, Reading, Statistic, Worse};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Log,
     unit: "",
     threshold: None,
+    worse: Worse::Above,
+    null: Null::Unknown,
     range: (0.0, f64::INFINITY),
     about: "Rows whose event time is in the window; 0 and up.",
     compute,

@@ -1,6 +1,6 @@
 //! Traffic.
 
-use super::{Answer, Case, On, Reading, Statistic, Undefined};
+use super::{Answer, Case, Null, On, Reading, Statistic, Undefined, Worse};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Log,
     unit: "",
     threshold: None,
+    worse: Worse::Above,
+    null: Null::Unknown,
     range: (0.0, f64::INFINITY),
     about: "Rows whose event time is in the window, divided by the window's length in seconds; 0 and up.",
     compute,

@@ -55,6 +55,7 @@ pub fn case(sample: &Sample) -> Case<'_> {
         current: Some(Side { axis: &sample.axis, tally: &sample.current }),
         reference: sample.reference.as_ref(),
         min_rows: 1,
+        significance: 0.001,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The share of values that the reference does not know.
 
-use super::{Answer, Case, On, Statistic, Undefined, proportion};
+use super::{Answer, Case, Null, On, Statistic, Undefined, Worse, proportion};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Categorical,
     unit: "ratio",
     threshold: None,
+    worse: Worse::Above,
+    null: Null::Unknown,
     range: (0.0, 1.0),
     about: "Share of categorical values that are not in the reference's vocabulary, \
             with its 95 % Wilson interval; 0 to 1.",

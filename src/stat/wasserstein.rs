@@ -1,6 +1,6 @@
 //! The normed Wasserstein distance.
 
-use super::{Answer, Case, Numbers, On, Reading, Statistic, Undefined};
+use super::{Answer, Case, Null, Numbers, On, Reading, Statistic, Undefined, Worse};
 use crate::measurement::Family;
 
 pub const ROW: Statistic = Statistic {
@@ -9,6 +9,8 @@ pub const ROW: Statistic = Statistic {
     on: On::Numeric,
     unit: "",
     threshold: Some(0.1),
+    worse: Worse::Above,
+    null: Null::Root,
     range: (0.0, f64::INFINITY),
     about: "First Wasserstein (earth mover's) distance, the area between the window's and the reference's cumulative \
             shares, in standard deviations of the reference (n - 1 in the denominator): how far values moved on \

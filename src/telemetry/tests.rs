@@ -247,9 +247,11 @@ fn measurement(statistic: &str, subject: &str) -> Measurement {
         value: Some(0.5),
         undefined: None,
         p_value: None,
+        q_value: None,
         low: None,
         high: None,
         error_bound: None,
+        detectable: None,
         threshold: None,
         breached: None,
         reference: None,
@@ -326,6 +328,7 @@ fn monitor() -> Monitor {
             min_rows: 1,
         },
         measures: vec![],
+        judging: Default::default(),
         rules: vec![Arc::new(rule)],
     }
 }

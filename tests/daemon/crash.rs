@@ -16,7 +16,7 @@ const PARTITIONS: i32 = 3;
 const ROWS: i64 = 50;
 const KILLS: usize = 4;
 
-const ALERTS: &str = "alerts:\n  - {alert: IncomeDrift, when: drift.income.psi > 0.25}\n";
+const ALERTS: &str = "drift: {underpowered: told}\nalerts:\n  - {alert: IncomeDrift, when: drift.income.psi > 0.25}\n";
 
 /// Three windows are calm and three drift, by turns.
 fn drifts(window: i64) -> bool {

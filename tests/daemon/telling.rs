@@ -17,7 +17,7 @@ const PARTITIONS: i32 = 3;
 /// Rows of each window in each partition.
 const ROWS: i64 = 300;
 
-const ALERTS: &str = r#"drift: {thresholds: {psi: 0.25}}
+const ALERTS: &str = r#"drift: {underpowered: told, thresholds: {psi: 0.25}}
 alerts:
   - alert: IncomeDrift
     when: drift.psi > 0.25
@@ -221,6 +221,7 @@ schema:
   latency: {path: took, unit: us}
 reference: {learnt: {rows: 100}}
 window: {size: 10s, idle: 10m, min_rows: 10}
+drift: {underpowered: told}
 ";
 
 fn other_models_are_counted_apart(daemon: &Daemon, broker: &Broker) {

@@ -2,7 +2,7 @@
 
 use crate::config::{Item, all, hint, shown};
 use crate::measurement::Family;
-use crate::monitor::Measure;
+use crate::monitor::{Correction, Judging, Measure};
 use crate::rule::condition::applies;
 use crate::schema::{Field, Kind};
 use crate::stat::{self, On, Statistic};
@@ -14,7 +14,11 @@ const CATEGORICAL: [&str; 3] = ["psi", "js_distance", "chi_squared"];
 type Thresholds = Vec<(&'static str, f64)>;
 
 /// Everything that is measured: telemetry and quality wherever they apply, drift as far as it is asked for.
-pub fn read(drift: Option<Item<'_>>, quality: Option<Item<'_>>, fields: Option<&[Field]>) -> Option<Vec<Measure>> {
+pub fn read(
+    drift: Option<Item<'_>>,
+    quality: Option<Item<'_>>,
+    fields: Option<&[Field]>,
+) -> Option<(Vec<Measure>, Judging)> {
     let drift = drift.map_or_else(|| Some(Drift::default()), read_drift);
     let quality = quality.map_or(Some(Vec::new()), read_quality);
     let (fields, drift, quality) = (fields?, drift?, quality?);
@@ -29,7 +33,7 @@ pub fn read(drift: Option<Item<'_>>, quality: Option<Item<'_>>, fields: Option<&
         stat::ALL.iter().filter(wanted).map(move |row| (index, *row))
     });
     let of_fields = of_fields.map(|(index, row)| measure(Some(index), row));
-    Some(of_log.chain(of_fields).collect())
+    Some((of_log.chain(of_fields).collect(), drift.judging))
 }
 
 /// The `drift` of a monitor.
@@ -38,12 +42,13 @@ struct Drift {
     categorical: Vec<&'static str>,
     thresholds: Thresholds,
     significance: f64,
+    judging: Judging,
 }
 
 impl Default for Drift {
     fn default() -> Drift {
         let (numeric, categorical) = (NUMERIC.to_vec(), CATEGORICAL.to_vec());
-        Drift { numeric, categorical, thresholds: Vec::new(), significance: 0.001 }
+        Drift { numeric, categorical, thresholds: Vec::new(), significance: 0.001, judging: Judging::default() }
     }
 }
 
@@ -76,7 +81,14 @@ fn read_drift(item: Item<'_>) -> Option<Drift> {
     let significance = map.or("p_value", default.significance, |item| {
         item.number("a probability above 0 and up to 1", "a number such as 0.001", |p| p > 0.0 && p <= 1.0)
     });
-    Some(Drift { numeric: numeric?, categorical: categorical?, thresholds: thresholds?, significance: significance? })
+    const CORRECTIONS: [(&str, Correction); 2] =
+        [("none", Correction::None), ("benjamini_hochberg", Correction::BenjaminiHochberg)];
+    let correction = map.or("correction", Correction::None, |item| item.choice(&CORRECTIONS));
+    const UNDERPOWERED: [(&str, bool); 2] = [("undefined", false), ("told", true)];
+    let tells_underpowered = map.or("underpowered", false, |item| item.choice(&UNDERPOWERED));
+    let judging = Judging { correction: correction?, tells_underpowered: tells_underpowered? };
+    let significance = significance?;
+    Some(Drift { numeric: numeric?, categorical: categorical?, thresholds: thresholds?, significance, judging })
 }
 
 fn read_quality(item: Item<'_>) -> Option<Thresholds> {

@@ -36,10 +36,11 @@ fn monitor(
     let drift = map.find("drift");
     let quality = map.find("quality");
     let measures = measures::read(drift, quality, fields);
-    let rules = map.or("alerts", Vec::new(), |item| {
-        alerts::read(item, &alerts::Known { fields, measures: measures.as_deref(), receivers })
-    });
+    let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
+    let rules =
+        map.or("alerts", Vec::new(), |item| alerts::read(item, &alerts::Known { fields, measures: asked, receivers }));
     let (reference, resolution) = reference?;
+    let (measures, judging) = measures?;
     Some(Monitor {
         model: model.as_ref()?.0.clone(),
         inputs: inputs?,
@@ -47,7 +48,8 @@ fn monitor(
         reference,
         resolution,
         windowing: windowing?,
-        measures: measures?,
+        measures,
+        judging,
         rules: rules?,
     })
 }
