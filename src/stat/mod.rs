@@ -38,7 +38,7 @@ use crate::time::Span;
 use bins::Bins;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf};
 pub use power::POWER;
-use power::{normal_quantile, smallest_noncentrality, smallest_shift};
+use power::{normal_quantile, smallest_noncentrality};
 use proportion::proportion;
 #[cfg(test)]
 use sample::{Sample, case};
@@ -92,6 +92,9 @@ pub enum Null {
     Linear,
     /// The same for values that shrink as the square root of that.
     Root,
+    /// By a formula that holds for normal values only: the reading has its p-value, and simulation says how often one so
+    /// small comes about with this reference.
+    Studentised,
 }
 
 /// What a statistic applies to.
