@@ -191,7 +191,8 @@ impl Cell {
         let threshold = m.threshold.map(|threshold| format!("threshold {threshold}"));
         let p_value = m.p_value.map(|p| format!("p = {}", significant(p)));
         let rows = Some(format!("{} rows", grouped(m.rows)));
-        let known = [m.undefined.clone(), threshold, p_value, rows];
+        let detectable = m.detectable.map(|least| format!("shows {} and more", significant(least)));
+        let known = [m.undefined.clone(), threshold, p_value, detectable, rows];
         Cell {
             text,
             detail: known.into_iter().flatten().collect::<Vec<_>>().join(", "),
