@@ -15,17 +15,20 @@ const ROOM: u32 = 1 << 30;
 /// using small and large superaccumulators*, 2015).
 ///
 /// Addition of doubles is not associative, so a plain sum would differ with partitions, panes and restarts. This one
-/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once.
+/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds only
+/// the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub struct ExactSum {
-    limbs: Vec<i64>,
+    /// The place of the lowest limb that is held.
+    first: u32,
     room: u32,
+    limbs: Vec<i64>,
 }
 
 impl Default for ExactSum {
     fn default() -> Self {
-        ExactSum { limbs: vec![0; LIMBS], room: ROOM }
+        ExactSum { first: 0, room: ROOM, limbs: Vec::new() }
     }
 }
 
@@ -36,31 +39,64 @@ impl ExactSum {
         let bits = x.to_bits();
         let exponent = ((bits >> 52) & 0x7ff) as u32;
         let fraction = bits & ((1 << 52) - 1);
-        if exponent == 0x7ff {
+        // A zero changes nothing, and would have the lowest limb of all held for it.
+        if exponent == 0x7ff || x == 0.0 {
             return;
         }
         // A subnormal has no implied leading one, and the same scale as the smallest normal.
         let (mantissa, shift) = if exponent == 0 { (fraction, 0) } else { (fraction | (1 << 52), exponent - 1) };
-        let (limb, offset) = ((shift / LIMB_BITS) as usize, shift % LIMB_BITS);
+        let (place, offset) = (shift / LIMB_BITS, shift % LIMB_BITS);
         // The mantissa, shifted within its limb, is at most 85 bits wide: three limbs' worth.
         let wide = u128::from(mantissa) << offset;
         let sign = if bits >> 63 == 1 { -1 } else { 1 };
-        self.limbs[limb] += sign * (wide as u32) as i64;
-        self.limbs[limb + 1] += sign * ((wide >> 32) as u32) as i64;
-        self.limbs[limb + 2] += sign * ((wide >> 64) as u32) as i64;
+        let [low, middle, high] = self.three(place);
+        *low += sign * (wide as u32) as i64;
+        *middle += sign * ((wide >> 32) as u32) as i64;
+        *high += sign * ((wide >> 64) as u32) as i64;
         self.room -= 1;
         if self.room == 0 {
             self.carry();
         }
     }
 
-    /// Moves what exceeds a limb to the next, which makes the representation of a sum unique.
+    /// The limb at a place and the two above it.
+    #[inline]
+    fn three(&mut self, place: u32) -> &mut [i64; 3] {
+        let held = |sum: &ExactSum| {
+            let at = place.wrapping_sub(sum.first) as usize;
+            (at < sum.limbs.len() && sum.limbs.len() - at >= 3).then_some(at)
+        };
+        if held(self).is_none() {
+            self.hold(place, place + 3);
+        }
+        let at = (place - self.first) as usize;
+        self.limbs[at..].first_chunk_mut().expect("the limbs were made room for")
+    }
+
+    /// Makes room for the limbs of these places.
+    #[cold]
+    fn hold(&mut self, from: u32, to: u32) {
+        if self.limbs.is_empty() {
+            self.first = from;
+        }
+        let end = self.first + self.limbs.len() as u32;
+        let (first, end) = (self.first.min(from), end.max(to));
+        let mut limbs = vec![0; (end - first) as usize];
+        limbs[(self.first - first) as usize..][..self.limbs.len()].copy_from_slice(&self.limbs);
+        (self.first, self.limbs) = (first, limbs);
+    }
+
+    /// Moves what exceeds a limb to the next. All limbs but the last are then in [0, 2^32), and the last has the sign.
     fn carry(&mut self) {
-        let last = self.limbs.len() - 1;
-        for i in 0..last {
-            let over = self.limbs[i] >> LIMB_BITS;
-            self.limbs[i] -= over << LIMB_BITS;
-            self.limbs[i + 1] += over;
+        for i in 1..self.limbs.len() {
+            let over = self.limbs[i - 1] >> LIMB_BITS;
+            self.limbs[i - 1] -= over << LIMB_BITS;
+            self.limbs[i] += over;
+        }
+        while let Some(last) = self.limbs.last_mut().filter(|last| last.unsigned_abs() >> LIMB_BITS != 0) {
+            let over = *last >> LIMB_BITS;
+            *last -= over << LIMB_BITS;
+            self.limbs.push(over);
         }
         self.room = ROOM;
     }
@@ -69,7 +105,15 @@ impl ExactSum {
         let mut other = other.clone();
         other.carry();
         self.carry();
-        for (mine, theirs) in self.limbs.iter_mut().zip(&other.limbs) {
+        if other.limbs.is_empty() {
+            return;
+        }
+        let end = other.first + other.limbs.len() as u32;
+        if self.limbs.is_empty() || other.first < self.first || end > self.first + self.limbs.len() as u32 {
+            self.hold(other.first, end);
+        }
+        let at = (other.first - self.first) as usize;
+        for (mine, theirs) in self.limbs[at..].iter_mut().zip(&other.limbs) {
             *mine += theirs;
         }
         self.carry();
@@ -77,33 +121,35 @@ impl ExactSum {
 
     /// The sum, rounded once to the nearest double, which is infinite when the sum is beyond all doubles.
     pub fn value(&self) -> f64 {
-        let (negative, limbs) = self.magnitude();
-        let Some(top) = limbs.iter().rposition(|&limb| limb != 0) else { return 0.0 };
+        let Stored { negative, lowest, limbs } = self.stored();
         // The four highest limbs hold at least 97 significant bits. For all bits below, which can only decide between
         // two doubles that are otherwise equally near, the lowest bit stands.
-        let bottom = top.saturating_sub(3);
-        let high = limbs[bottom..=top].iter().rev().fold(0u128, |high, &limb| (high << LIMB_BITS) | limb as u128);
-        let sticky = u128::from(limbs[..bottom].iter().any(|&limb| limb != 0));
-        let magnitude = scale((high | sticky) as f64, bottom);
+        let bottom = limbs.len().saturating_sub(4);
+        let high = limbs[bottom..].iter().rev().fold(0u128, |high, &limb| (high << LIMB_BITS) | u128::from(limb));
+        let sticky = u128::from(bottom > 0);
+        let magnitude = scale((high | sticky) as f64, lowest as usize + bottom);
         if negative { -magnitude } else { magnitude }
     }
 
-    /// The sign, and the limbs of the sum without it, each less than 2^32.
-    fn magnitude(&self) -> (bool, Vec<i64>) {
+    /// The one form that a sum has, however it came about: its sign, and its limbs without those that are zero at
+    /// either end.
+    fn stored(&self) -> Stored {
         let mut sum = self.clone();
         sum.carry();
-        let negative = sum.limbs[LIMBS - 1] < 0;
+        let negative = sum.limbs.iter().rev().find(|limb| **limb != 0).is_some_and(|limb| *limb < 0);
         if negative {
             sum.limbs.iter_mut().for_each(|limb| *limb = -*limb);
             sum.carry();
         }
-        (negative, sum.limbs)
+        let lowest = sum.limbs.iter().position(|&limb| limb != 0).unwrap_or(sum.limbs.len());
+        let end = sum.limbs.iter().rposition(|&limb| limb != 0).map_or(lowest, |top| top + 1);
+        let limbs: Vec<u32> = sum.limbs[lowest..end].iter().map(|&limb| limb as u32).collect();
+        let lowest = if limbs.is_empty() { 0 } else { sum.first + lowest as u32 };
+        Stored { negative, lowest, limbs }
     }
 
     pub fn is_zero(&self) -> bool {
-        let mut sum = self.clone();
-        sum.carry();
-        sum.limbs.iter().all(|&limb| limb == 0)
+        self.stored().limbs.is_empty()
     }
 }
 
@@ -121,29 +167,22 @@ impl fmt::Debug for ExactSum {
 
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
-        let (mut a, mut b) = (self.clone(), other.clone());
-        a.carry();
-        b.carry();
-        a.limbs == b.limbs
+        self.stored() == other.stored()
     }
 }
 
 /// What is stored: equal sums have equal bytes, and limbs that are zero take no place.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Stored {
     negative: bool,
-    /// The index of the lowest limb that is not zero.
+    /// The place of the lowest limb that is not zero.
     lowest: u32,
     limbs: Vec<u32>,
 }
 
 impl From<ExactSum> for Stored {
     fn from(sum: ExactSum) -> Stored {
-        let (negative, limbs) = sum.magnitude();
-        let lowest = limbs.iter().position(|&limb| limb != 0).unwrap_or(0);
-        let end = limbs.iter().rposition(|&limb| limb != 0).map_or(0, |top| top + 1);
-        let limbs = limbs[lowest..end].iter().map(|&limb| limb as u32).collect();
-        Stored { negative, lowest: lowest as u32, limbs }
+        sum.stored()
     }
 }
 
@@ -151,14 +190,13 @@ impl TryFrom<Stored> for ExactSum {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<ExactSum, Self::Error> {
-        let mut sum = ExactSum::default();
-        let places = sum.limbs.iter_mut().skip(stored.lowest as usize);
-        if stored.limbs.len() > places.len() {
+        let end = (stored.lowest as usize).saturating_add(stored.limbs.len());
+        if end > LIMBS {
             return Err("more limbs than a sum has");
         }
-        for (place, limb) in places.zip(stored.limbs) {
-            *place = if stored.negative { -i64::from(limb) } else { i64::from(limb) };
-        }
+        let sign = if stored.negative { -1 } else { 1 };
+        let limbs = stored.limbs.into_iter().map(|limb| sign * i64::from(limb)).collect();
+        let mut sum = ExactSum { first: stored.lowest, limbs, ..ExactSum::default() };
         sum.carry();
         Ok(sum)
     }
@@ -205,6 +243,12 @@ mod tests {
             values.iter().rev().for_each(|x| nothing.add(-x));
             prop_assert!(nothing.is_zero());
             prop_assert_eq!(nothing.value().to_bits(), 0);
+        }
+
+        #[test]
+        fn only_the_limbs_that_terms_reach_are_held(values in prop::collection::vec(1e-3..1e6, 0..60)) {
+            let sum = sum(&values);
+            prop_assert!(sum.limbs.len() <= 6, "{:?}", sum.limbs);
         }
 
         /// Multiples of one power of two are integers, whose sum is known exactly.

@@ -11,6 +11,7 @@ use crate::grid::{Axis, Grid, Vocabulary};
 use crate::rows::{Absent, Column, Rows, Values};
 use crate::schema::{Field, Kind, Role};
 use crate::shard::Axes;
+use crate::tally::counts::Counts;
 use crate::tally::{Chosen, FieldTally, Presence, Tally};
 
 /// The most values that a vocabulary holds. A field with more is an identifier rather than a category, and its rarer
@@ -197,6 +198,12 @@ impl Hash {
         counts.iter().for_each(|&count| self.count(count));
     }
 
+    fn cells(&mut self, counts: &Counts) {
+        let filled = counts.filled();
+        self.counts(&[counts.len() as u64, filled.len() as u64]);
+        filled.into_iter().for_each(|(cell, count)| self.counts(&[u64::from(cell), count]));
+    }
+
     fn axis(&mut self, axis: &Axis) {
         match axis {
             Axis::Numeric(grid) => {
@@ -220,14 +227,14 @@ impl Hash {
         match tally {
             FieldTally::Numeric(tally) => {
                 self.counts(&[tally.nan, tally.infinite]);
-                self.counts(&tally.counts);
-                for sum in [&tally.sum, &tally.squares, &tally.sum_below, &tally.sum_above] {
+                self.cells(&tally.counts);
+                for sum in [&tally.sum, &tally.negative, &tally.squares, &tally.sum_below, &tally.sum_above] {
                     self.number(sum.value());
                 }
                 self.number(tally.min);
                 self.number(tally.max);
             }
-            FieldTally::Categorical(tally) => self.counts(&tally.counts),
+            FieldTally::Categorical(tally) => self.cells(&tally.counts),
             FieldTally::Flag(tally) => self.count(tally.yes),
         }
     }

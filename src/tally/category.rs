@@ -3,6 +3,7 @@
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::counts::{Counts, Room};
 use super::{Chosen, Presence, Tally, values};
 use crate::grid::Axis;
 use crate::rows::{Column, Values};
@@ -11,7 +12,7 @@ use crate::rows::{Column, Values};
 pub struct CategoryTally {
     pub presence: Presence,
     /// Rows of each value of the vocabulary, and last, of all other values.
-    pub counts: Vec<u64>,
+    pub counts: Counts,
     pub commonest: Commonest,
 }
 
@@ -33,7 +34,7 @@ impl Tally for CategoryTally {
             Axis::Categorical(vocabulary) => vocabulary.cells(),
             _ => 1,
         };
-        CategoryTally { presence: Presence::default(), counts: vec![0; cells], commonest: Commonest::default() }
+        CategoryTally { presence: Presence::default(), counts: Counts::new(cells), commonest: Commonest::default() }
     }
 
     fn observe(&mut self, axis: &Axis, column: &Column, chosen: Chosen) {
@@ -41,23 +42,21 @@ impl Tally for CategoryTally {
         let array = values!(column, Categorical);
         let CategoryTally { presence, counts, commonest } = self;
         let unseen = counts.len() - 1;
-        presence.observe(column, chosen, |row| {
-            let value = array.value(row);
-            match vocabulary.cell(value) {
-                Some(cell) => counts[cell] += 1,
-                None => {
-                    counts[unseen] += 1;
-                    commonest.add(value);
-                }
-            }
-        });
+        let mut cell = |value: &str| {
+            vocabulary.cell(value).unwrap_or_else(|| {
+                commonest.add(value);
+                unseen
+            })
+        };
+        match counts.room_for(chosen.count()) {
+            Room::List(hits) => presence.observe(column, chosen, |row| hits.push(cell(array.value(row)) as u32)),
+            Room::Dense(counts) => presence.observe(column, chosen, |row| counts[cell(array.value(row))] += 1),
+        }
     }
 
     fn merge(&mut self, other: &CategoryTally) {
         self.presence.merge(&other.presence);
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
-        }
+        self.counts.merge(&other.counts);
         self.commonest.merge(&other.commonest);
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::{Chosen, FieldTally, Tally};
+use crate::exact::ExactSum;
 use crate::grid::{Axis, Grid, Vocabulary};
 use crate::rows::{Absent, Column, Values};
 
@@ -120,6 +121,11 @@ proptest! {
             FieldTally::Numeric(tally) => {
                 prop_assert_eq!(tally.counts.iter().sum::<u64>(), tally.n());
                 prop_assert!(tally.infinite <= tally.n());
+                let Values::Numeric(array) = &column.values else { panic!("the axis is numeric") };
+                let below_zero = (0..column.len()).filter(|&row| column.absent(row).is_none()).map(|row| array.value(row));
+                let mut negative = ExactSum::default();
+                below_zero.filter(|x| *x < 0.0 && x.is_finite()).for_each(|x| negative.add(x));
+                prop_assert_eq!(&tally.negative, &negative);
             }
             FieldTally::Categorical(tally) => {
                 prop_assert_eq!(tally.counts.iter().sum::<u64>(), tally.n());

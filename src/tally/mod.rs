@@ -1,5 +1,7 @@
 //! Tallies: what a window keeps of its rows, which is counts.
 
+pub mod counts;
+
 pub mod category;
 pub mod flag;
 pub mod numeric;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::{Counts, Room};
 use super::{Chosen, Presence, Tally, values};
 use crate::exact::ExactSum;
 use crate::grid::{Axis, Grid};
@@ -14,14 +15,15 @@ pub struct NumericTally {
     /// Values that are not a number; they are in no cell.
     pub nan: u64,
     /// Values in each cell of the grid, infinities in the outermost.
-    #[serde(with = "runs")]
-    pub counts: Vec<u64>,
+    pub counts: Counts,
     pub infinite: u64,
     /// The smallest and the largest finite value; positive and negative infinity when there is none.
     pub min: f64,
     pub max: f64,
     /// The sum of the finite values.
     pub sum: ExactSum,
+    /// The sum of those below zero; the sum of all magnitudes is `sum` less twice this.
+    pub negative: ExactSum,
     /// The middle grid value, and the sum of the squared distances of the finite values from it (each rounded to a
     /// double). Squares of the values themselves would drown the deviation of numbers far from zero, such as times.
     pub origin: f64,
@@ -81,6 +83,40 @@ impl NumericTally {
         // The extremes are those of the finite values, and say nothing where an infinity may be.
         if outermost && self.infinite > 0 { Some((low, high)) } else { Some((low.max(self.min), high.min(self.max))) }
     }
+
+    /// Takes in the chosen values but for their counts, and tells the cell of each that has one.
+    #[inline]
+    fn each(&mut self, grid: &Grid, array: &[f64], column: &Column, chosen: Chosen, mut hit: impl FnMut(usize)) {
+        let NumericTally { presence, nan, infinite, min, max, sum, negative, origin, squares, .. } = self;
+        let (sum_below, sum_above) = (&mut self.sum_below, &mut self.sum_above);
+        let last = grid.cells() - 1;
+        presence.observe(column, chosen, |row| {
+            let x = array[row];
+            if x.is_nan() {
+                *nan += 1;
+                return;
+            }
+            let cell = grid.cell(x);
+            hit(cell);
+            if x.is_infinite() {
+                *infinite += 1;
+                return;
+            }
+            *min = min.min(x);
+            *max = max.max(x);
+            sum.add(x);
+            if x < 0.0 {
+                negative.add(x);
+            }
+            let distance = x - *origin;
+            squares.add(distance * distance);
+            if cell == 0 {
+                sum_below.add(x);
+            } else if cell == last {
+                sum_above.add(x);
+            }
+        });
+    }
 }
 
 impl Tally for NumericTally {
@@ -92,11 +128,12 @@ impl Tally for NumericTally {
         NumericTally {
             presence: Presence::default(),
             nan: 0,
-            counts: vec![0; cells],
+            counts: Counts::new(cells),
             infinite: 0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             sum: ExactSum::default(),
+            negative: ExactSum::default(),
             origin: origin.unwrap_or(0.0),
             squares: ExactSum::default(),
             sum_below: ExactSum::default(),
@@ -107,82 +144,25 @@ impl Tally for NumericTally {
     fn observe(&mut self, axis: &Axis, column: &Column, chosen: Chosen) {
         let Axis::Numeric(grid) = axis else { return };
         let array = values!(column, Numeric).values();
-        let NumericTally { presence, nan, counts, infinite, min, max, sum, origin, squares, sum_below, sum_above } =
-            self;
-        let last = counts.len() - 1;
-        presence.observe(column, chosen, |row| {
-            let x = array[row];
-            if x.is_nan() {
-                *nan += 1;
-                return;
-            }
-            let cell = grid.cell(x);
-            counts[cell] += 1;
-            if x.is_infinite() {
-                *infinite += 1;
-                return;
-            }
-            *min = min.min(x);
-            *max = max.max(x);
-            sum.add(x);
-            let distance = x - *origin;
-            squares.add(distance * distance);
-            if cell == 0 {
-                sum_below.add(x);
-            } else if cell == last {
-                sum_above.add(x);
-            }
-        });
+        let mut counts = std::mem::take(&mut self.counts);
+        match counts.room_for(chosen.count()) {
+            Room::List(hits) => self.each(grid, array, column, chosen, |cell| hits.push(cell as u32)),
+            Room::Dense(counts) => self.each(grid, array, column, chosen, |cell| counts[cell] += 1),
+        }
+        self.counts = counts;
     }
 
     fn merge(&mut self, other: &NumericTally) {
         self.presence.merge(&other.presence);
         self.nan += other.nan;
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
-        }
+        self.counts.merge(&other.counts);
         self.infinite += other.infinite;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum.merge(&other.sum);
+        self.negative.merge(&other.negative);
         self.squares.merge(&other.squares);
         self.sum_below.merge(&other.sum_below);
         self.sum_above.merge(&other.sum_above);
-    }
-}
-
-/// Counts as the length and the non-zero cells, since a pane's rows reach few of a grid's thousands.
-mod runs {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    pub fn serialize<S: Serializer>(counts: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
-        let mut gap = 0u64;
-        let mut filled = Vec::new();
-        for &count in counts {
-            if count == 0 {
-                gap += 1;
-            } else {
-                filled.push((gap, count));
-                gap = 0;
-            }
-        }
-        (counts.len() as u64, filled).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
-        // More cells than any configuration makes are a sign of a damaged record, not a reason to run out of memory.
-        const MOST: u64 = 1 << 24;
-        let (cells, filled) = <(u64, Vec<(u64, u64)>)>::deserialize(deserializer)?;
-        if cells > MOST {
-            return Err(de::Error::custom("too many cells"));
-        }
-        let mut counts = vec![0; cells as usize];
-        let mut at = 0u64;
-        for (gap, count) in filled {
-            at = at.saturating_add(gap);
-            *counts.get_mut(at as usize).ok_or_else(|| de::Error::custom("a count beyond the last cell"))? = count;
-            at += 1;
-        }
-        Ok(counts)
     }
 }
