@@ -152,7 +152,7 @@ impl Spacing {
 
 /// The bits of a double, arranged so that they order as the number does.
 #[inline]
-fn ordered_bits(x: f64) -> u64 {
+pub fn ordered_bits(x: f64) -> u64 {
     let bits = x.to_bits();
     bits ^ ((((bits as i64) >> 63) as u64) | (1 << 63))
 }

@@ -1,5 +1,9 @@
 //! References: the axes and the counts that windows are compared with.
 
+mod census;
+mod order;
+mod survey;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
@@ -13,6 +17,7 @@ use crate::schema::{Field, Kind, Role};
 use crate::shard::Axes;
 use crate::tally::counts::Counts;
 use crate::tally::{Chosen, FieldTally, Presence, Tally};
+pub use survey::Survey;
 
 /// The most values that a vocabulary holds. A field with more is an identifier rather than a category, and its rarer
 /// values count as unseen, in the reference as in every window.
@@ -126,7 +131,7 @@ fn axis_of(field: &Field, columns: &[&Column], resolution: usize) -> Option<Axis
             let grid = if values.is_empty() { None } else { Some(Grid::of(values, resolution)) };
             Some(grid.map_or_else(|| default_axis(field), Axis::Numeric))
         }
-        Kind::Categorical => Some(Axis::Categorical(vocabulary(columns))),
+        Kind::Categorical => Some(Axis::Categorical(vocabulary(counts(columns)))),
         Kind::Flag => Some(Axis::Flag),
         Kind::Time => None,
     }
@@ -145,8 +150,8 @@ fn finite(column: &Column) -> impl Iterator<Item = f64> {
     values.iter().enumerate().filter(present).map(|(_, &value)| value)
 }
 
-/// The commonest values, and among equally common ones those that sort first, so that order does not matter.
-fn vocabulary(columns: &[&Column]) -> Vocabulary {
+/// How many rows have each category.
+fn counts<'a>(columns: &[&'a Column]) -> HashMap<&'a str, u64> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for column in columns {
         if let Values::Categorical(array) = &column.values {
@@ -155,6 +160,11 @@ fn vocabulary(columns: &[&Column]) -> Vocabulary {
             }
         }
     }
+    counts
+}
+
+/// The commonest values, and among equally common ones those that sort first, so that order does not matter.
+fn vocabulary<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Vocabulary {
     let mut values: Vec<(&str, u64)> = counts.into_iter().collect();
     values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     Vocabulary::new(values.into_iter().take(MOST_VALUES).map(|(value, _)| value.to_owned()))
@@ -318,6 +328,31 @@ mod tests {
             prop_assert_eq!(&once.fields, &again.fields);
             let bytes = postcard::to_stdvec(&once).expect("a reference can be written");
             prop_assert_eq!(postcard::from_bytes::<Reference>(&bytes).expect("and read"), once);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_that_are_seen_in_passes_fix_the_same_axes(
+            rows in prop::collection::vec(row(), 0..200),
+            cut in 1..60usize,
+            resolution in 1..40usize,
+            memory in 0..2_000usize,
+        ) {
+            let batches: Vec<Rows> = rows.chunks(cut).map(batch).collect();
+            let whole = Reference::build("a", &fields(), &[batch(&rows)], resolution);
+            for (place, field) in fields().iter().enumerate() {
+                // Categories only get as much as they need to be exact.
+                let memory = if field.kind == Kind::Categorical { 1 << 20 } else { memory };
+                let mut survey = Survey::new(field, resolution, memory);
+                loop {
+                    batches.iter().for_each(|batch| survey.observe(&batch.columns[place]));
+                    if !survey.end_pass() {
+                        break;
+                    }
+                }
+                prop_assert_eq!(survey.axis(), whole.axis(&field.subject).cloned());
+            }
         }
     }
 

@@ -1,98 +1,62 @@
-//! Reads Parquet and CSV into memory through polars, and only the columns that are wanted.
+//! Some rows of a table in memory, in the columns that were found.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use polars::io::mmap::MmapBytesReader;
-use polars::prelude::{
-    ArrowDataType, ArrowField, CsvReadOptions, DataFrame, ParquetReader, PlSmallStr, PolarsResult, SerReader, Series,
-    polars_err,
-};
+use polars::prelude::{DataFrame, PolarsResult, Series, polars_err};
 
 use super::{Leaf, Shape};
 use crate::decode::Columns;
 use crate::rows::{Rows, Wanted};
 
-/// A file for a reader that jumps about in it.
-pub type Input = Box<dyn MmapBytesReader>;
+/// For each column that is wanted, the names that lead to it from the outside in, if the table has it.
+pub type Names = Vec<Option<Vec<String>>>;
 
-/// Says of each column that is wanted which names lead to it, if any.
-pub type Locate<'a> = &'a dyn Fn(&Shape) -> Vec<Option<Vec<String>>>;
+/// Says where in a table the columns are that are wanted.
+pub type Locate<'a> = &'a dyn Fn(&Shape) -> Names;
 
-/// The columns that were found in a table.
+/// Rows of the columns that were found.
 pub struct Frame {
     /// In the order in which they were located; a column that was not found has none.
     leaves: Vec<Option<Leaf>>,
     rows: usize,
-    shape: Shape,
 }
 
 impl Frame {
-    pub fn of_parquet(input: Input, locate: Locate) -> PolarsResult<Frame> {
-        let mut reader = ParquetReader::new(input);
-        let rows = reader.num_rows()?;
-        let shape = Shape::Nested(reader.schema()?.iter_values().map(shape).collect());
-        let names = locate(&shape);
-        let columns: Vec<String> = outermost(&names).into_iter().map(str::to_owned).collect();
-        let frame = if columns.is_empty() {
-            DataFrame::new(rows, Vec::new())?
-        } else {
-            reader.with_columns(Some(columns)).finish()?
-        };
-        Frame::new(shape, &frame, &names, Leaf::new)
-    }
-
-    /// Reads every value as text, since what polars would make of the first hundred rows may not hold for the rest.
-    pub fn of_csv(mut input: Input, locate: Locate) -> PolarsResult<Frame> {
-        let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
-        let header = options.clone().with_n_rows(Some(0)).into_reader_with_file_handle(&mut input).finish()?;
-        let shape = |name: &PlSmallStr| (name.to_string(), Shape::Value);
-        let shape = Shape::Nested(header.get_column_names().into_iter().map(shape).collect());
-        let names = locate(&shape);
-        // Without any column there would be no rows to count.
-        let columns: BTreeSet<&str> = outermost(&names).into_iter().chain(shape.names().next()).collect();
-        let columns = columns.into_iter().map(PlSmallStr::from).collect();
-        let frame = options.with_columns(Some(columns)).into_reader_with_file_handle(&mut input).finish()?;
-        Frame::new(shape, &frame, &names, |series, _| Leaf::of_texts(series))
-    }
-
-    fn new(
-        shape: Shape,
+    /// Follows the names into the columns of a frame; `leaf` is given the place of the column too.
+    pub fn new(
         frame: &DataFrame,
-        names: &[Option<Vec<String>>],
-        leaf: impl Fn(&Series, &[String]) -> PolarsResult<Leaf>,
+        rows: usize,
+        names: &Names,
+        leaf: impl Fn(usize, &Series, &[String]) -> PolarsResult<Leaf>,
     ) -> PolarsResult<Frame> {
-        let leaf = |names: &Vec<String>| {
+        let leaf = |(place, names): (usize, &Option<Vec<String>>)| {
+            let Some(names) = names else { return Ok(None) };
             let (outer, inner) = names.split_first().ok_or_else(|| polars_err!(NoData: "a column without a name"))?;
-            leaf(frame.column(outer)?.as_materialized_series(), inner)
+            leaf(place, frame.column(outer)?.as_materialized_series(), inner).map(Some)
         };
-        let leaves = names.iter().map(|names| names.as_ref().map(leaf).transpose()).collect::<PolarsResult<_>>()?;
-        Ok(Frame { leaves, rows: frame.height(), shape })
-    }
-
-    /// The outermost columns of the table, wanted or not.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.shape.names()
-    }
-
-    /// Whether a column was found, by the order in which they were located.
-    pub fn has(&self, place: usize) -> bool {
-        self.leaves[place].is_some()
+        Ok(Frame { leaves: names.iter().enumerate().map(leaf).collect::<PolarsResult<_>>()?, rows })
     }
 
     pub fn height(&self) -> usize {
         self.rows
     }
 
-    /// Some rows of the columns from `first` on, in the order in which they were located.
-    pub fn rows(&self, range: Range<usize>, first: usize, wanted: &[Wanted]) -> PolarsResult<Rows> {
-        let cells = |(leaf, wanted): (&Option<Leaf>, &Wanted)| {
-            leaf.as_ref().map(|leaf| leaf.cells(range.clone(), wanted.kind)).transpose()
+    /// Some rows of the columns, in the order in which they were located.
+    pub fn rows(&self, range: Range<usize>, wanted: &[Wanted]) -> PolarsResult<Rows> {
+        let numbers = |(leaf, wanted): (&Option<Leaf>, &Wanted)| match leaf {
+            Some(leaf) => leaf.numbers(range.clone(), wanted.kind),
+            None => Ok(None),
         };
-        let cells = self.leaves[first..].iter().zip(wanted).map(cells).collect::<PolarsResult<Vec<_>>>()?;
+        let mut whole = self.leaves.iter().zip(wanted).map(numbers).collect::<PolarsResult<Vec<_>>>()?;
+        let rest: Vec<usize> = (0..wanted.len()).filter(|&place| whole[place].is_none()).collect();
+        let cells = |&place: &usize| {
+            self.leaves[place].as_ref().map(|leaf| leaf.cells(range.clone(), wanted[place].kind)).transpose()
+        };
+        let cells = rest.iter().map(cells).collect::<PolarsResult<Vec<_>>>()?;
         let values = cells.iter().map(|cells| cells.as_ref().map(|cells| cells.iter()).transpose());
         let mut values = values.collect::<PolarsResult<Vec<_>>>()?;
-        let mut columns = Columns::new(wanted);
+        let mut columns = Columns::new(&rest.iter().map(|&place| wanted[place].clone()).collect::<Vec<_>>());
         for row in range {
             for (place, values) in values.iter_mut().enumerate() {
                 if let Some(Some(scalar)) = values.as_mut().and_then(Iterator::next) {
@@ -102,23 +66,14 @@ impl Frame {
             let too_long = |_| polars_err!(ComputeError: "the texts before row {row} are too long");
             columns.commit(row as i64, None).map_err(too_long)?;
         }
-        Ok(columns.finish())
+        let mut rows = columns.finish();
+        let mut read = std::mem::take(&mut rows.columns).into_iter();
+        rows.columns = whole.iter_mut().filter_map(|column| column.take().or_else(|| read.next())).collect();
+        Ok(rows)
     }
 }
 
-fn outermost(names: &[Option<Vec<String>>]) -> BTreeSet<&str> {
+/// The columns that have to be read for these names.
+pub fn outermost(names: &Names) -> BTreeSet<&str> {
     names.iter().flatten().filter_map(|names| names.first()).map(String::as_str).collect()
-}
-
-/// The name and the shape of a column.
-fn shape(field: &ArrowField) -> (String, Shape) {
-    let shape = match field.dtype() {
-        ArrowDataType::Struct(fields) => Shape::Nested(fields.iter().map(shape).collect()),
-        ArrowDataType::List(_)
-        | ArrowDataType::LargeList(_)
-        | ArrowDataType::FixedSizeList(..)
-        | ArrowDataType::Map(..) => Shape::Other,
-        _ => Shape::Value,
-    };
-    (field.name.to_string(), shape)
 }

@@ -1,32 +1,38 @@
-//! Data at rest: the rows of Parquet, CSV and NDJSON files.
+//! Data at rest: the rows of Parquet, CSV and NDJSON files, of which only a part is in memory at any time.
 
-mod frame;
-mod lines;
 mod lookup;
 mod series;
+mod frame;
+mod parquet;
+mod csv;
+mod lines;
+mod build;
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::Float64Array;
 use flate2::bufread::MultiGzDecoder;
 use polars::prelude::PolarsResult;
 
-use crate::reference::{Counted, Reference};
 use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
-use crate::schema::{Field, Kind, Path};
-use frame::{Frame, Input};
-use lines::{LineError, Lines};
+use crate::schema::{Kind, Path};
+pub use build::{Built, Progress, reference, reference_of};
+use csv::Csv;
+use lines::{LineError, Lines, Text};
 pub use lookup::Lookup;
 use lookup::{Shape, locate, resolve};
-use series::Leaf;
+use parquet::Parquet;
+use series::{Forms, Leaf};
 
 /// Rows of a batch.
 const BATCH: usize = 8_192;
@@ -49,6 +55,10 @@ pub enum TableError {
     NoRows { path: PathBuf },
     #[error("{}: it has none of the columns that are looked for: {wanted}; {has}", path.display())]
     NoColumns { path: PathBuf, wanted: String, has: String },
+    #[error("{}: it changed while it was read", path.display())]
+    Changed { path: PathBuf },
+    #[error("interrupted")]
+    Interrupted,
 }
 
 fn said(reason: Reason) -> &'static str {
@@ -66,42 +76,31 @@ pub struct Table {
     lookups: Vec<Lookup>,
     /// For each lookup, whether the file has anything of it.
     found: Vec<bool>,
+    gzip: bool,
     contents: Contents,
 }
 
+/// What is read as it is asked for, in the order of the lookups.
 enum Contents {
-    /// Columns in memory, in the order of the lookups.
-    Frame { format: Format, frame: Frame },
-    /// Records that are read as they are asked for; for each lookup, what to decode.
-    Lines { gzip: bool, wanted: Vec<Wanted> },
+    Parquet(Parquet),
+    Csv(Csv),
+    /// For each lookup, what to decode of each record.
+    Lines(Vec<Wanted>),
 }
 
-/// The reference that a file makes for these fields.
-pub fn reference(path: &FilePath, fields: &[Field], resolution: usize) -> Result<Reference, TableError> {
-    let table = Table::open(path, fields.iter().map(Lookup::from).collect())?;
-    let mut rows = table.rows().unwrap_or(0);
-    let mut counted = BTreeMap::new();
-    for places in table.parts() {
-        let batches = table.part(places.clone())?.collect::<Result<Vec<Rows>, TableError>>()?;
-        rows = batches.iter().map(Rows::len).sum();
-        for (place, field) in fields[places].iter().enumerate() {
-            let columns: Vec<&Column> = batches.iter().map(|batch| &batch.columns[place]).collect();
-            counted.extend(Counted::of(field, &columns, resolution).map(|counted| (field.subject.clone(), counted)));
-        }
-    }
-    if rows == 0 {
-        return Err(TableError::NoRows { path: path.to_owned() });
-    }
-    if counted.is_empty() {
-        let wanted = fields.iter().map(|field| field.path.0.as_str()).collect::<Vec<_>>().join(", ");
-        let has = match &table.contents {
-            Contents::Frame { frame, .. } => format!("it has {}", frame.names().collect::<Vec<_>>().join(", ")),
-            Contents::Lines { .. } => "no record has any of these keys".to_owned(),
-        };
-        return Err(TableError::NoColumns { path: path.to_owned(), wanted, has });
-    }
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    Ok(Reference::new(&name, rows as u64, counted))
+/// Some consecutive rows of a table that have not been decoded yet.
+pub struct Part {
+    raw: Raw,
+    /// How many bytes of the file have been read when these have.
+    pub position: u64,
+}
+
+enum Raw {
+    /// Rows of Parquet.
+    Range(Range<usize>),
+    /// Whole records of CSV, after the header.
+    Chunk(Vec<u8>),
+    Text(Text),
 }
 
 /// Whether a file is, by its name, one JSON object a line.
@@ -113,36 +112,92 @@ pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
 }
 
 impl Table {
-    /// Opens a file and looks the columns up. Parquet and CSV are read here, but only the columns that are wanted; of
-    /// NDJSON, as many records as it takes to see where the columns are.
+    /// Opens a file and looks the columns up. It reads as much as it takes to see where the columns are, and of CSV as
+    /// much as it takes to see what the values of categories and flags stand for, which may be all of it.
     pub fn open(path: &FilePath, lookups: Vec<Lookup>) -> Result<Table, TableError> {
         let (format, gzip) = Format::of(path)?;
-        let (found, contents) = match format.reader() {
-            None => {
+        let io = |source| TableError::Io { path: path.to_owned(), source };
+        let malformed = |reason| TableError::Malformed { path: path.to_owned(), format: format.name(), reason };
+        let locate = |shape: &Shape| locate(&lookups, shape);
+        let (found, contents) = match format {
+            Format::Ndjson => {
                 let places = places_in_lines(path, gzip, &lookups)?;
                 let found = places.iter().map(Option::is_some).collect();
                 let at = |(lookup, place): (&Lookup, Option<Path>)| Wanted {
                     path: place.unwrap_or_else(|| lookup.wanted.path.clone()),
                     kind: lookup.wanted.kind,
                 };
-                (found, Contents::Lines { gzip, wanted: lookups.iter().zip(places).map(at).collect() })
+                (found, Contents::Lines(lookups.iter().zip(places).map(at).collect()))
             }
-            Some(reader) => {
-                let input = random_access(path, gzip).map_err(|source| TableError::Io { path: path.into(), source })?;
-                let frame = guarded(|| reader(input, &|shape| locate(&lookups, shape)))
-                    .map_err(|reason| TableError::Malformed { path: path.into(), format: format.name(), reason })?;
-                ((0..lookups.len()).map(|place| frame.has(place)).collect(), Contents::Frame { format, frame })
+            Format::Parquet => {
+                let file = random_access(path, gzip).map_err(io)?;
+                if file.metadata().map_err(io)?.len() == 0 {
+                    return Err(malformed("it is empty".to_owned()));
+                }
+                let parquet = guarded(|| Parquet::open(file, &locate)).map_err(malformed)?;
+                (parquet.names().iter().map(Option::is_some).collect::<Vec<_>>(), Contents::Parquet(parquet))
+            }
+            Format::Csv => {
+                let input = unpacked(path, gzip).map_err(io)?.0;
+                let csv = guarded(|| Csv::open(input, &locate)).map_err(malformed)?;
+                (csv.names().iter().map(Option::is_some).collect(), Contents::Csv(csv))
             }
         };
-        Ok(Table { path: path.to_owned(), lookups, found, contents })
+        let mut table = Table { path: path.to_owned(), lookups, found, gzip, contents };
+        table.learn_forms()?;
+        Ok(table)
     }
 
-    /// How many rows there are, where that is known before they are read.
-    pub fn rows(&self) -> Option<usize> {
-        match &self.contents {
-            Contents::Frame { frame, .. } => Some(frame.height()),
-            Contents::Lines { .. } => None,
+    /// Finds out what the texts of CSV stand for, where that depends on all of them.
+    fn learn_forms(&mut self) -> Result<(), TableError> {
+        let Contents::Csv(csv) = &mut self.contents else { return Ok(()) };
+        let io = |source| TableError::Io { path: self.path.clone(), source };
+        let malformed = |reason| TableError::Malformed { path: self.path.clone(), format: "CSV", reason };
+        let depends = |place: &usize| matches!(self.lookups[*place].wanted.kind, Kind::Categorical | Kind::Flag);
+        let mut places: Vec<usize> = (0..self.lookups.len()).filter(depends).filter(|&at| self.found[at]).collect();
+        if places.is_empty() {
+            return Ok(());
         }
+        for chunk in csv.chunks(unpacked(&self.path, self.gzip).map_err(io)?.0) {
+            guarded(|| csv.observe(chunk?, &places)).map_err(malformed)?;
+            places.retain(|&place| !csv.forms_mut()[place].is_settled());
+            if places.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes tables for one data set: what the texts of a column of CSV stand for is told by all of them together.
+    pub fn unite(tables: &mut [Table]) {
+        let mut together: Vec<Forms> = Vec::new();
+        for table in tables.iter_mut() {
+            if let Contents::Csv(csv) = &mut table.contents {
+                together.resize(csv.forms_mut().len(), Forms::default());
+                together.iter_mut().zip(csv.forms_mut()).for_each(|(all, forms)| *all = all.and(*forms));
+            }
+        }
+        for table in tables {
+            if let Contents::Csv(csv) = &mut table.contents {
+                csv.forms_mut().copy_from_slice(&together);
+            }
+        }
+    }
+
+    /// The same file, of which only these lookups are read.
+    pub fn only(&self, places: &[usize]) -> Table {
+        let contents = match &self.contents {
+            Contents::Parquet(parquet) => Contents::Parquet(parquet.only(places)),
+            Contents::Csv(csv) => Contents::Csv(csv.only(places)),
+            Contents::Lines(wanted) => Contents::Lines(places.iter().map(|&place| wanted[place].clone()).collect()),
+        };
+        let lookups = places.iter().map(|&place| self.lookups[place].clone()).collect();
+        let found = places.iter().map(|&place| self.found[place]).collect();
+        Table { path: self.path.clone(), lookups, found, gzip: self.gzip, contents }
+    }
+
+    pub fn path(&self) -> &FilePath {
+        &self.path
     }
 
     /// The lookups of which the file has nothing.
@@ -150,59 +205,100 @@ impl Table {
         self.lookups.iter().zip(&self.found).filter(|(_, found)| !**found).map(|(lookup, _)| lookup)
     }
 
+    /// What the file has at its outermost level, where it says so.
+    fn has(&self) -> Option<String> {
+        let list = |shape: &Shape| Some(shape.names().collect::<Vec<_>>().join(", "));
+        match &self.contents {
+            Contents::Parquet(parquet) => list(parquet.shape()),
+            Contents::Csv(csv) => list(csv.shape()),
+            Contents::Lines(_) => None,
+        }
+    }
+
     /// The rows in the order of the file, offsets counted from 0, with a column for each lookup. It ends with the
     /// first error.
     pub fn batches(&self) -> Result<impl Iterator<Item = Batch> + '_, TableError> {
-        self.part(0..self.lookups.len())
+        let decode = |part: Result<Part, TableError>| part.and_then(|part| self.decode(part));
+        let batches = self.parts()?.flat_map(move |part| match decode(part) {
+            Ok(batches) => batches,
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        });
+        let (mut next, mut is_over) = (0, false);
+        Ok(batches.map_while(move |batch| {
+            if is_over {
+                return None;
+            }
+            is_over = batch.is_err();
+            Some(batch.map(|mut rows| {
+                rows.offsets = (next..next + rows.len() as i64).collect();
+                next += rows.len() as i64;
+                rows
+            }))
+        }))
     }
 
-    /// The lookups in the parts in which they are best read whole: the columns of a frame one by one, so that only one
-    /// is in memory twice, and those of lines together, so that the file is read once.
-    fn parts(&self) -> Vec<Range<usize>> {
-        match &self.contents {
-            Contents::Frame { .. } => {
-                (0..self.lookups.len()).filter(|&place| self.found[place]).map(|place| place..place + 1).collect()
+    /// The rows in the parts in which they are read, for threads to decode.
+    pub fn parts(&self) -> Result<Box<dyn Iterator<Item = Result<Part, TableError>> + Send + '_>, TableError> {
+        let io = |source| TableError::Io { path: self.path.clone(), source };
+        Ok(match &self.contents {
+            Contents::Parquet(parquet) => {
+                let (bytes, rows) = (self.bytes() as f64, parquet.rows() as f64);
+                let position = move |end: usize| (bytes * end as f64 / rows) as u64;
+                let part = move |range: Range<usize>| Part { position: position(range.end), raw: Raw::Range(range) };
+                Box::new(parquet.parts().into_iter().map(move |range| Ok(part(range))))
             }
-            Contents::Lines { .. } => std::iter::once(0..self.lookups.len()).collect(),
-        }
+            Contents::Csv(csv) => {
+                let (input, read) = unpacked(&self.path, self.gzip).map_err(io)?;
+                let mut chunks = csv.chunks(input);
+                Box::new(std::iter::from_fn(move || {
+                    let chunk = guarded(|| chunks.next().transpose());
+                    let malformed = |reason| TableError::Malformed { path: self.path.clone(), format: "CSV", reason };
+                    let part = |chunk| Part { raw: Raw::Chunk(chunk), position: read.load(Ordering::Relaxed) };
+                    chunk.map_err(malformed).map(|chunk| chunk.map(part)).transpose()
+                }))
+            }
+            Contents::Lines(_) => {
+                let (input, read) = unpacked(&self.path, self.gzip).map_err(io)?;
+                let part = move |text| Part { raw: Raw::Text(text), position: read.load(Ordering::Relaxed) };
+                Box::new(Lines::new(input, BATCH).map(move |text| text.map(&part).map_err(io)))
+            }
+        })
     }
 
-    /// The same with the columns of these lookups only.
-    fn part(&self, places: Range<usize>) -> Result<Box<dyn Iterator<Item = Batch> + '_>, TableError> {
-        match &self.contents {
-            Contents::Frame { format, frame } => {
-                let lookups = &self.lookups[places.clone()];
-                let wanted: Vec<Wanted> = lookups.iter().map(|lookup| lookup.wanted.clone()).collect();
-                let starts = (0..frame.height()).step_by(BATCH);
-                Ok(Box::new(starts.map(move |start| {
-                    let range = start..frame.height().min(start + BATCH);
-                    let rows = guarded(|| frame.rows(range, places.start, &wanted)).map_err(|reason| {
-                        TableError::Malformed { path: self.path.clone(), format: format.name(), reason }
-                    })?;
-                    Ok(self.finished(rows, places.clone()))
-                })))
+    /// The bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len())
+    }
+
+    /// The rows of a part in batches, each with offsets of its own.
+    pub fn decode(&self, part: Part) -> Result<Box<dyn Iterator<Item = Batch> + '_>, TableError> {
+        let (format, frame) = match (&self.contents, part.raw) {
+            (Contents::Parquet(parquet), Raw::Range(range)) => ("Parquet", guarded(|| parquet.frame(range))),
+            (Contents::Csv(csv), Raw::Chunk(chunk)) => ("CSV", guarded(|| csv.frame(chunk))),
+            (Contents::Lines(wanted), Raw::Text(text)) => {
+                let rows = decoded(&self.path, &text, wanted)?;
+                return Ok(Box::new((!rows.is_empty()).then(|| Ok(self.finished(rows))).into_iter()));
             }
-            Contents::Lines { gzip, wanted } => {
-                let wanted = &wanted[places.clone()];
-                // The decoder wants each column once, while two fields may be read from one place.
-                let distinct: Vec<Wanted> = BTreeSet::from_iter(wanted.iter().cloned()).into_iter().collect();
-                Ok(Box::new(lines(&self.path, *gzip, &distinct)?.map(move |batch| {
-                    let mut rows = batch?;
-                    let column = |wanted| Some(rows.columns[distinct.binary_search(wanted).ok()?].clone());
-                    rows.columns = wanted.iter().filter_map(column).collect();
-                    Ok(self.finished(rows, places.clone()))
-                })))
-            }
-        }
+            // Parts come from the table itself.
+            _ => return Ok(Box::new(std::iter::empty())),
+        };
+        let malformed = move |reason| TableError::Malformed { path: self.path.clone(), format, reason };
+        let frame = frame.map_err(malformed)?;
+        let wanted: Vec<Wanted> = self.lookups.iter().map(|lookup| lookup.wanted.clone()).collect();
+        Ok(Box::new((0..frame.height()).step_by(BATCH).map(move |start| {
+            let range = start..frame.height().min(start + BATCH);
+            let rows = guarded(|| frame.rows(range, &wanted)).map_err(malformed)?;
+            Ok(self.finished(rows))
+        })))
     }
 
     /// What decoding leaves to do: numbers are brought to scale, and a flag that the file does not have at all is
     /// missing, although one that only this or that record does not have is a no.
-    fn finished(&self, mut rows: Rows, places: Range<usize>) -> Rows {
+    fn finished(&self, mut rows: Rows) -> Rows {
         let length = rows.len();
-        for (column, place) in rows.columns.iter_mut().zip(places) {
-            let Lookup { wanted, scale, .. } = &self.lookups[place];
-            if wanted.kind == Kind::Flag && !self.found[place] {
+        for ((column, lookup), found) in rows.columns.iter_mut().zip(&self.lookups).zip(&self.found) {
+            let Lookup { wanted, scale, .. } = lookup;
+            if wanted.kind == Kind::Flag && !found {
                 let values = Values::Flag(Float64Array::new_null(length));
                 *column = Column { values, marks: vec![Absent::Missing as u8; length].into() };
             }
@@ -244,47 +340,52 @@ impl Format {
             Format::Ndjson => "NDJSON",
         }
     }
-
-    /// How it is read into memory, if it is.
-    fn reader(self) -> Option<fn(Input, frame::Locate) -> PolarsResult<Frame>> {
-        match self {
-            Format::Parquet => Some(Frame::of_parquet),
-            Format::Csv => Some(Frame::of_csv),
-            Format::Ndjson => None,
-        }
-    }
 }
 
-/// A file for a reader that jumps about in it. What is compressed is unpacked into memory.
-fn random_access(path: &FilePath, gzip: bool) -> io::Result<Input> {
+/// A file for a reader that jumps about in it. What is compressed is unpacked into a temporary file without a name.
+fn random_access(path: &FilePath, gzip: bool) -> io::Result<File> {
     let file = File::open(path)?;
-    if !gzip && file.metadata()?.len() > 0 {
-        return Ok(Box::new(file));
+    if !gzip {
+        return Ok(file);
     }
-    // A file without bytes cannot be mapped into memory.
-    let mut bytes = Vec::new();
-    if gzip {
-        MultiGzDecoder::new(BufReader::new(file)).read_to_end(&mut bytes)?;
-    }
-    Ok(Box::new(Cursor::new(bytes)))
+    let mut unpacked = tempfile::tempfile()?;
+    io::copy(&mut MultiGzDecoder::new(BufReader::new(file)), &mut unpacked)?;
+    unpacked.rewind()?;
+    Ok(unpacked)
 }
 
-fn lines<'a>(
-    path: &'a FilePath,
-    gzip: bool,
-    wanted: &[Wanted],
-) -> Result<impl Iterator<Item = Batch> + 'a, TableError> {
-    let file = File::open(path).map_err(|source| TableError::Io { path: path.into(), source })?;
-    let file = BufReader::new(file);
-    let input: Box<dyn BufRead> =
-        if gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) };
-    let batches = Lines::new(input, wanted, BATCH);
-    Ok(batches.map(move |batch| {
-        batch.map_err(|error| match error {
-            LineError::Io(source) => TableError::Io { path: path.into(), source },
-            LineError::Line(line, reason) => TableError::Line { path: path.into(), line, reason },
-        })
-    }))
+/// What is in a file, from its beginning, and how many of its bytes have been read.
+fn unpacked(path: &FilePath, gzip: bool) -> io::Result<(Box<dyn BufRead + Send>, Arc<AtomicU64>)> {
+    let read = Arc::new(AtomicU64::new(0));
+    let file = BufReader::with_capacity(1 << 18, Metered { file: File::open(path)?, read: read.clone() });
+    let input: Box<dyn BufRead + Send> =
+        if gzip { Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(file))) } else { Box::new(file) };
+    Ok((input, read))
+}
+
+/// Counts the bytes that are read.
+struct Metered {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// The records of some lines, with a column for each that is wanted.
+fn decoded(path: &FilePath, text: &Text, wanted: &[Wanted]) -> Batch {
+    // The decoder wants each column once, while two fields may be read from one place.
+    let distinct: Vec<Wanted> = BTreeSet::from_iter(wanted.iter().cloned()).into_iter().collect();
+    let not_a_record = |LineError(line, reason)| TableError::Line { path: path.into(), line, reason };
+    let mut rows = text.decode(&distinct).map_err(not_a_record)?;
+    let column = |wanted| Some(rows.columns[distinct.binary_search(wanted).ok()?].clone());
+    rows.columns = wanted.iter().filter_map(column).collect();
+    Ok(rows)
 }
 
 /// Where each lookup is in a file of lines; `None` where no record has a value for it. Stops at the first batch after
@@ -294,8 +395,9 @@ fn places_in_lines(path: &FilePath, gzip: bool, lookups: &[Lookup]) -> Result<Ve
     // Anything but an object or a list can be read as a category.
     let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted { path, kind: Kind::Categorical }).collect();
     let mut used: BTreeSet<Path> = BTreeSet::new();
-    for rows in lines(path, gzip, &wanted)? {
-        let rows = rows?;
+    let io = |source| TableError::Io { path: path.to_owned(), source };
+    for text in Lines::new(unpacked(path, gzip).map_err(io)?.0, BATCH) {
+        let rows = decoded(path, &text.map_err(io)?, &wanted)?;
         for (wanted, column) in wanted.iter().zip(&rows.columns) {
             let is_value = |row| matches!(column.absent(row), None | Some(Absent::Null));
             if !used.contains(&wanted.path) && (0..rows.len()).any(is_value) {

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use arrow_array::Float64Array;
 use polars::prelude::{BooleanChunked, DataType, NamedFrom, PolarsResult, Series, TimeUnit};
 
 use crate::decode::Scalar;
+use crate::rows::{Absent, Column, Values};
 use crate::schema::Kind;
 use crate::time::Time;
 
@@ -26,7 +28,7 @@ pub struct Cells {
 
 /// What a text stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Written {
+pub enum Written {
     /// Itself, as the table has types of its own.
     Plainly,
     /// Itself: the values of this column of CSV are neither all numbers nor all yes and no.
@@ -49,18 +51,28 @@ impl Leaf {
         Ok(leaf)
     }
 
-    /// A series of texts from a file that has no types: what they stand for is told by all of them together.
-    pub fn of_texts(series: &Series) -> PolarsResult<Leaf> {
-        let texts = series.str()?;
-        let all = |test: fn(&str) -> bool| texts.iter().flatten().all(test);
-        let written = if all(|text| boolean(text).is_some()) {
-            Written::Booleans
-        } else if all(|text| as_programs_write_it(text).is_some()) {
-            Written::Numbers
-        } else {
-            Written::Text
-        };
-        Ok(Leaf { series: series.clone(), orphans: None, written })
+    /// A series of texts from a file that has no types, all of which stand for the same.
+    pub fn of_texts(series: &Series, written: Written) -> Leaf {
+        Leaf { series: series.clone(), orphans: None, written }
+    }
+
+    /// The values of these rows, where they are numbers by the type of the column and numbers are wanted. It gives what
+    /// reading them one by one would, in a tenth of the time.
+    pub fn numbers(&self, rows: Range<usize>, kind: Kind) -> PolarsResult<Option<Column>> {
+        let dtype = self.series.dtype();
+        if kind != Kind::Numeric || self.orphans.is_some() || !(dtype.is_float() || dtype.is_integer()) {
+            return Ok(None);
+        }
+        let series = self.series.slice(rows.start as i64, rows.len()).cast(&DataType::Float64)?;
+        let numbers = series.f64()?;
+        if numbers.null_count() == 0 {
+            let mut values = Vec::with_capacity(rows.len());
+            numbers.downcast_iter().for_each(|chunk| values.extend_from_slice(chunk.values()));
+            return Ok(Some(Column { values: Values::Numeric(values.into()), marks: [].into() }));
+        }
+        let mark = |number: Option<f64>| if number.is_none() { Absent::Null as u8 } else { 0 };
+        let marks = numbers.iter().map(mark).collect();
+        Ok(Some(Column { values: Values::Numeric(Float64Array::from_iter(numbers.iter())), marks }))
     }
 
     /// The values of these rows, for a column of this kind.
@@ -73,6 +85,48 @@ impl Leaf {
             written: self.written,
             kind,
         })
+    }
+}
+
+/// What all the texts of a column that were seen can stand for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forms {
+    booleans: bool,
+    numbers: bool,
+}
+
+impl Default for Forms {
+    /// Before any text was seen.
+    fn default() -> Forms {
+        Forms { booleans: true, numbers: true }
+    }
+}
+
+impl Forms {
+    pub fn observe(&mut self, series: &Series) -> PolarsResult<()> {
+        let texts = series.str()?;
+        let all = |test: fn(&str) -> bool| texts.iter().flatten().all(test);
+        self.booleans = self.booleans && all(|text| boolean(text).is_some());
+        self.numbers = self.numbers && all(|text| as_programs_write_it(text).is_some());
+        Ok(())
+    }
+
+    /// What both columns can stand for.
+    pub fn and(self, other: Forms) -> Forms {
+        Forms { booleans: self.booleans && other.booleans, numbers: self.numbers && other.numbers }
+    }
+
+    /// Whether no further text can change what they stand for.
+    pub fn is_settled(self) -> bool {
+        !self.booleans && !self.numbers
+    }
+
+    pub fn written(self) -> Written {
+        match self {
+            Forms { booleans: true, .. } => Written::Booleans,
+            Forms { numbers: true, .. } => Written::Numbers,
+            _ => Written::Text,
+        }
     }
 }
 
@@ -181,7 +235,7 @@ fn as_programs_write_it(text: &str) -> Option<Scalar<'static>> {
 mod tests {
     use super::*;
     use crate::decode::Columns;
-    use crate::rows::{Column, Values, Wanted};
+    use crate::rows::Wanted;
     use crate::schema::Path;
 
     fn column(leaf: &Leaf, kind: Kind) -> Column {
@@ -210,13 +264,19 @@ mod tests {
 
     #[track_caller]
     fn check(series: Series, kind: Kind, expected: &[&str]) {
-        assert_eq!(shown(&column(&Leaf::new(&series, &[]).expect("a series"), kind)), expected);
+        let leaf = Leaf::new(&series, &[]).expect("a series");
+        assert_eq!(shown(&column(&leaf, kind)), expected);
+        if let Some(numbers) = leaf.numbers(0..series.len(), kind).expect("a readable series") {
+            assert_eq!(shown(&numbers), expected);
+        }
     }
 
     #[track_caller]
     fn check_csv(texts: &[&str], kind: Kind, expected: &[&str]) {
         let series = Series::new("x".into(), texts);
-        assert_eq!(shown(&column(&Leaf::of_texts(&series).expect("texts"), kind)), expected);
+        let mut forms = Forms::default();
+        forms.observe(&series).expect("texts");
+        assert_eq!(shown(&column(&Leaf::of_texts(&series, forms.written()), kind)), expected);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 use polars::prelude::{Column as Series, DataFrame, IntoColumn, NamedFrom, ParquetWriter, StructChunked};
 
 use super::*;
-use crate::schema::Role;
+use crate::reference::Reference;
+use crate::schema::{Field, Role};
 use crate::time::Time;
 
 /// A folder that goes with the test.
@@ -215,6 +216,66 @@ fn rows_come_in_order_in_batches_and_with_their_offsets() {
             }
         }
     }
+}
+
+/// The reference that is made with all rows in memory.
+fn whole(paths: &[PathBuf], fields: &[Field], resolution: usize) -> Reference {
+    let mut tables: Vec<Table> = Vec::new();
+    for path in paths {
+        tables.push(Table::open(path, fields.iter().map(Lookup::from).collect()).expect("a table"));
+    }
+    Table::unite(&mut tables);
+    let batches = tables.iter().flat_map(|table| table.batches().expect("batches").map(|batch| batch.expect("rows")));
+    Reference::build("whole", fields, &batches.collect::<Vec<_>>(), resolution)
+}
+
+#[test]
+fn several_files_are_one_data_set_and_what_is_read_in_passes_is_what_is_read_at_once() {
+    let folder = Folder::new("several");
+    let text = String::from_utf8(as_csv()).expect("a text");
+    let (head, rest) = text.split_at(text.match_indices('\n').nth(7_000).expect("enough lines").0 + 1);
+    let header = text.lines().next().expect("a header");
+    let csv =
+        [folder.file("1.csv", head.as_bytes()), folder.file("2.csv.gz", &gzip(format!("{header}\n{rest}").as_bytes()))];
+    let one = [folder.file("whole.csv", text.as_bytes())];
+    let mixed = [folder.file("a.parquet", &as_parquet()), folder.file("b.ndjson", &as_ndjson())];
+    for (paths, rows) in [(&csv[..], ROWS), (&one, ROWS), (&mixed, 2 * ROWS)] {
+        for resolution in [2, 100, 20_000] {
+            let built = reference_of(paths, &fields(), resolution, &|_| true).expect("a reference");
+            assert_eq!(built.reference.rows, rows as u64);
+            assert_eq!(built.reference.fields, whole(paths, &fields(), resolution).fields);
+            assert_eq!(built.reference.hash, whole(paths, &fields(), resolution).hash);
+            assert_eq!((built.distinct["latency"], built.distinct["purpose"]), (400, 4));
+        }
+    }
+    let built = |paths: &[PathBuf]| reference_of(paths, &fields(), 100, &|_| true).expect("a reference").reference;
+    assert_eq!(built(&csv).hash, built(&one).hash);
+    assert_eq!(built(&csv).name, "1.csv and 1 more");
+    // A value that only one of the files has says what all of them mean.
+    let codes = [folder.file("codes.csv", b"purpose\n1.0\n2\n"), folder.file("more.csv", b"purpose\n007\n1.0\n")];
+    let reference = built(&codes);
+    let Some(crate::grid::Axis::Categorical(values)) = reference.axis("purpose") else { panic!("a category") };
+    assert_eq!(values.values(), ["007", "1.0", "2"]);
+}
+
+#[test]
+fn the_progress_is_told_and_can_be_ended() {
+    let folder = Folder::new("progress");
+    let paths = [folder.file("a.parquet", &as_parquet()), folder.file("b.csv.gz", &gzip(&as_csv()))];
+    let told = std::sync::Mutex::new(Vec::new());
+    let tell = |progress| {
+        told.lock().expect("nobody panicked").push(progress);
+        true
+    };
+    reference_of(&paths, &fields(), 100, &tell).expect("a reference");
+    let told: Vec<Progress> = told.into_inner().expect("nobody panicked");
+    let bytes = paths.iter().map(|path| path.metadata().expect("it is there").len()).sum::<u64>();
+    assert!(told.iter().all(|progress| progress.position <= bytes && progress.bytes == bytes));
+    let last = told.last().expect("there was some");
+    assert_eq!((last.rows, last.position, last.pass, last.is_last), (2 * ROWS as u64, bytes, 2, true));
+    let refuse = |progress: Progress| !progress.is_last;
+    let refused = reference_of(&paths, &fields(), 100, &refuse).map(|built| built.passes);
+    assert!(matches!(refused, Err(TableError::Interrupted)));
 }
 
 #[test]
