@@ -2,16 +2,24 @@
 
 // What several of them need.
 mod bins;
+mod jensen_shannon;
 mod kolmogorov;
 mod power;
 mod proportion;
 mod sides;
 
 pub mod chi_squared;
+pub mod cramers_v;
 pub mod error_rate;
+pub mod fisher_exact;
+pub mod g_test;
+pub mod hellinger;
 pub mod js_distance;
+pub mod js_divergence;
+pub mod kl_divergence;
 pub mod ks;
 pub mod latency;
+pub mod linf;
 pub mod mismatch_rate;
 pub mod missing_rate;
 pub mod nan_rate;
@@ -20,6 +28,8 @@ pub mod out_of_range_rate;
 pub mod psi;
 pub mod rows;
 pub mod rows_per_second;
+pub mod total_variation;
+pub mod two_proportion_z;
 pub mod unseen_rate;
 pub mod wasserstein;
 
@@ -27,6 +37,10 @@ pub mod wasserstein;
 mod contract;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_bins;
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod sample;
 
@@ -36,6 +50,7 @@ use crate::tally::FieldTally;
 use crate::time::Span;
 
 use bins::Bins;
+use jensen_shannon::divergence;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality};
@@ -176,6 +191,10 @@ pub enum Undefined {
     TooLarge,
     #[error("only one category on both sides")]
     OneCategory,
+    #[error("applies to two categories, and there are {n}")]
+    NotTwoCategories { n: usize },
+    #[error("too few rows of all categories but one")]
+    TooSparse,
     #[error("does not apply to this kind of field")]
     NotApplicable,
 }
@@ -198,7 +217,16 @@ pub const ALL: &[&Statistic] = &[
     &ks::ROW,
     &wasserstein::ROW,
     &js_distance::ROW,
+    &js_divergence::ROW,
+    &kl_divergence::ROW,
+    &hellinger::ROW,
+    &total_variation::ROW,
+    &linf::ROW,
     &chi_squared::ROW,
+    &g_test::ROW,
+    &cramers_v::ROW,
+    &two_proportion_z::ROW,
+    &fisher_exact::ROW,
 ];
 
 /// The row of a statistic.

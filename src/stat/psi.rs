@@ -23,10 +23,7 @@ pub const ROW: Statistic = Statistic {
 
 fn compute(case: &Case) -> Answer {
     let bins = Bins::of(case)?;
-    let smoothing = 0.5 * bins.counts.len() as f64;
-    let share = |count: u64, n: u64| (count as f64 + 0.5) / (n as f64 + smoothing);
-    let terms = bins.counts.iter().map(|&(r, c)| (share(r, bins.n_reference), share(c, bins.n_current)));
-    let value: f64 = terms.map(|(r, c)| (c - r) * (c / r).ln()).sum();
+    let value: f64 = bins.smoothed().map(|(r, c)| (c - r) * (c / r).ln()).sum();
     let detectable = Some(bins.detectable(case.significance));
     Ok(Reading { p_value: Some(bins.p_value()), detectable, ..Reading::exact(value.max(0.0)) })
 }

@@ -7,7 +7,8 @@ use arrow_array::{Array, Float64Array, StringArray};
 use super::{Case, Side};
 use crate::grid::{Axis, Grid, Vocabulary};
 use crate::rows::{Column, Values};
-use crate::tally::{Chosen, FieldTally, Tally};
+use crate::tally::category::CategoryTally;
+use crate::tally::{Chosen, FieldTally, Presence, Tally};
 use crate::time::Span;
 
 /// A window and, perhaps, a reference.
@@ -38,6 +39,17 @@ impl Sample {
         let reference = Some(count(&axis, &texts(reference)));
         let current = count(&axis, &texts(current));
         Sample { axis, reference, current }
+    }
+
+    /// Categories of which there are so many rows: each value of a vocabulary, and last, the unseen ones.
+    pub fn counted(reference: &[u64], current: &[u64]) -> Sample {
+        let values = (1..reference.len()).map(|value| format!("{value:09}"));
+        let axis = Axis::Categorical(Vocabulary::new(values));
+        let tally = |counts: &[u64]| {
+            let presence = Presence { rows: counts.iter().sum(), ..Presence::default() };
+            FieldTally::Categorical(CategoryTally { presence, counts: counts.to_vec(), commonest: Default::default() })
+        };
+        Sample { axis, reference: Some(tally(reference)), current: tally(current) }
     }
 
     /// Numbers on a grid that no reference made.

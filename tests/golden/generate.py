@@ -12,6 +12,7 @@ import math
 import platform
 import statistics
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +20,14 @@ import scipy
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
+from bins import decile_counts, homogeneity, pooled
+
 random = np.random.default_rng(20261101)
 
 
-def homogeneity(reference, current):
-    if len(reference) == 1:
-        return [0.0, 1.0]
-    test = stats.chi2_contingency(np.array([reference, current]), correction=False)
-    return [float(test.statistic), float(test.pvalue)]
-
-
-def pooled(reference, current):
-    """The bins from the reference's rarest on, joined until the smaller sample would have a row in each."""
-    n, m = reference.sum(), current.sum()
-    order = np.argsort(reference, kind="stable")
-    steps = np.cumsum(reference[order])
-    ends, last = [], 0
-    for i, step in enumerate(steps):
-        if (step - last) * min(n, m) >= n:
-            ends.append(i)
-            last = step
-    starts = np.append(0, np.array(ends[:-1]) + 1).astype(int)
-    return [np.add.reduceat(counts[order], starts) for counts in (reference, current)]
-
-
-def shares(reference, current):
+def shares(reference, current, pool):
     """PSI, Jensen-Shannon distance and their p-value, and chi-squared and its own, over counts in the same bins."""
+    groups = pool(reference, current)
     kept = (reference + current) > 0
     reference, current = reference[kept], current[kept]
     k = len(reference)
@@ -53,37 +36,10 @@ def shares(reference, current):
     expected = {
         "psi": float(np.sum((c - r) * np.log(c / r))),
         "js_distance": float(jensenshannon(reference, current, base=2)),
-        "p_value": homogeneity(*pooled(reference, current))[1],
-        "chi_squared": homogeneity(reference, current),
+        "p_value": homogeneity(*groups)[1],
+        "chi_squared": homogeneity(*groups),
     }
     return expected
-
-
-def decile_counts(reference, current):
-    """Rows below the reference, in each of its deciles (those with equal ends are one), and above it."""
-    steps = np.arange(1, 10) / 10
-    ends = np.quantile(reference, steps, method="inverted_cdf")
-    # The same from the definition in whole numbers: numpy multiplies q by n in floating point.
-    ordered = np.sort(reference)
-    assert all(end == ordered[-(-j * len(reference) // 10) - 1] for j, end in zip(range(1, 10), ends))
-    # A value that makes up a tenth of the reference or more is a bin by itself: what is just below it ends before it.
-    values, occurrences = np.unique(reference, return_counts=True)
-    heavy = values[occurrences * 10 >= len(reference)]
-    ends = np.unique(np.concatenate([ends, heavy, np.nextafter(heavy, -np.inf), [reference.max()]]))
-    counts = []
-    for sample in (reference, current):
-        inside = sample[(sample >= reference.min()) & (sample <= reference.max())]
-        # Bin j holds what is above end j - 1 and not above end j.
-        counts.append(
-            np.concatenate(
-                [
-                    [np.sum(sample < reference.min())],
-                    np.bincount(np.searchsorted(ends, inside, side="left"), minlength=len(ends)),
-                    [np.sum(sample > reference.max())],
-                ]
-            )
-        )
-    return counts
 
 
 def wilson(hits, n):
@@ -115,7 +71,7 @@ def numeric(name, reference, current):
         "deviation": deviation,
         "out_of_range_rate": wilson(outside, m),
         "quantiles": [[q, float(np.quantile(reference, q, method="inverted_cdf"))] for q in levels],
-        **shares(*decile_counts(reference, current)),
+        **shares(*decile_counts(reference, current), partial(pooled, by_reference=True)),
     }
 
 
@@ -131,7 +87,7 @@ def categorical(name, reference, current):
         "reference": reference,
         "current": current,
         "unseen_rate": wilson(unseen, len(current)),
-        **shares(*counts),
+        **shares(*counts, pooled),
     }
 
 
