@@ -26,6 +26,7 @@ pub mod stat;
 pub mod reference;
 pub mod rule;
 pub mod monitor;
+pub mod finding;
 pub mod plan;
 pub mod lane;
 
