@@ -48,5 +48,6 @@ pub mod config;
 // 8. Shell: the commands.
 pub mod check;
 pub mod replay;
+pub mod compare;
 pub mod daemon;
 pub mod demo;

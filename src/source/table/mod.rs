@@ -4,6 +4,7 @@ mod frame;
 mod lines;
 mod lookup;
 mod series;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use arrow_array::Float64Array;
 use flate2::bufread::MultiGzDecoder;
 use polars::prelude::PolarsResult;
 
+use crate::decode::json::Decoder;
 use crate::reference::{Counted, Reference};
 use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
 use crate::schema::{Field, Kind, Path};
@@ -27,6 +29,7 @@ use lines::{LineError, Lines};
 pub use lookup::Lookup;
 use lookup::{Shape, locate, resolve};
 use series::Leaf;
+pub use survey::{Holds, Survey};
 
 /// Rows of a batch.
 const BATCH: usize = 8_192;
@@ -110,6 +113,27 @@ pub fn reference(path: &FilePath, fields: &[Field], resolution: usize) -> Result
 /// When the name tells of no format that is known.
 pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
     Ok(matches!(Format::of(path)?.0, Format::Ndjson))
+}
+
+/// What columns a file has and what they hold. Of Parquet this reads the schema only, of other formats everything.
+pub fn survey(path: &FilePath) -> Result<Survey, TableError> {
+    let io = |source| TableError::Io { path: path.into(), source };
+    let (format, gzip) = Format::of(path)?;
+    let surveyed = match format {
+        Format::Parquet => random_access(path, gzip).map(|input| guarded(|| survey::of_parquet(input))),
+        Format::Csv => random_access(path, gzip).map(|input| guarded(|| survey::of_csv(input))),
+        Format::Ndjson => text(path, gzip).map(|input| survey::of_lines(input, Decoder::new(&[]).limit)),
+    };
+    let malformed = |reason| TableError::Malformed { path: path.into(), format: format.name(), reason };
+    surveyed.map_err(io)?.map_err(malformed)
+}
+
+/// Whether reading a column alone costs about what its share of the file does.
+///
+/// # Errors
+/// When the name tells of no format that is known.
+pub fn is_columnar(path: &FilePath) -> Result<bool, TableError> {
+    Ok(Format::of(path)? == (Format::Parquet, false))
 }
 
 impl Table {
@@ -269,15 +293,17 @@ fn random_access(path: &FilePath, gzip: bool) -> io::Result<Input> {
     Ok(Box::new(Cursor::new(bytes)))
 }
 
+fn text(path: &FilePath, gzip: bool) -> io::Result<Box<dyn BufRead>> {
+    let file = BufReader::new(File::open(path)?);
+    Ok(if gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
+}
+
 fn lines<'a>(
     path: &'a FilePath,
     gzip: bool,
     wanted: &[Wanted],
 ) -> Result<impl Iterator<Item = Batch> + 'a, TableError> {
-    let file = File::open(path).map_err(|source| TableError::Io { path: path.into(), source })?;
-    let file = BufReader::new(file);
-    let input: Box<dyn BufRead> =
-        if gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) };
+    let input = text(path, gzip).map_err(|source| TableError::Io { path: path.into(), source })?;
     let batches = Lines::new(input, wanted, BATCH);
     Ok(batches.map(move |batch| {
         batch.map_err(|error| match error {
