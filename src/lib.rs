@@ -26,6 +26,7 @@ pub mod stat;
 pub mod reference;
 pub mod rule;
 pub mod monitor;
+pub mod finding;
 pub mod plan;
 pub mod lane;
 
@@ -47,5 +48,6 @@ pub mod config;
 // 8. Shell: the commands.
 pub mod check;
 pub mod replay;
+pub mod compare;
 pub mod daemon;
 pub mod demo;

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use tidegauge::config::{self, Problems};
 use tidegauge::daemon::{self, Daemon};
 use tidegauge::time::Span;
-use tidegauge::{check, demo, replay};
+use tidegauge::{check, compare, demo, replay};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -66,6 +66,25 @@ enum Command {
         /// For a person or for a program.
         #[arg(long, value_enum, default_value = "table")]
         format: replay::Format,
+    },
+    /// Compares two data sets: which columns drifted, how far, and how sure that is.
+    ///
+    /// Ends with 0 when no column drifted and none is of worse quality, and with 1 when one did, when nothing could be
+    /// told, or when the work failed, which standard error then says.
+    Compare {
+        /// What was trusted: Parquet, CSV or NDJSON, perhaps with .gz after it.
+        reference: PathBuf,
+        /// What is asked about.
+        current: PathBuf,
+        /// A monitor's file says what to measure and what matters; else every column that both have is compared.
+        #[arg(long, value_name = "FILE")]
+        monitor: Option<PathBuf>,
+        /// For a person, a program or a browser; told by the output's name, or else a table.
+        #[arg(long, value_enum)]
+        format: Option<compare::Format>,
+        /// Writes here instead of to standard output, whole or not at all.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -129,6 +148,9 @@ fn perform(command: Command) -> Result<bool> {
         Command::Check { paths } => check::run(&paths),
         Command::Replay { data, monitor, format } => {
             replay::run(&replay::Options { data, monitor, format }).map(|()| true)
+        }
+        Command::Compare { reference, current, monitor, format, output } => {
+            compare::run(&compare::Options { reference, current, monitor, format, output })
         }
     }
 }

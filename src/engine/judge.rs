@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::finding::{Finding, correct};
 use super::{Effect, Known};
+use crate::finding::{Finding, correct};
 use crate::measurement::Measurement;
 use crate::monitor::{Correction, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};

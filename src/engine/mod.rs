@@ -4,7 +4,6 @@
 //! measures, asks its rules, and says what is to be told. It keeps no clock and does nothing itself, so the same events
 //! always have the same effects, whether they come from Kafka, from a file or from a test.
 
-mod finding;
 mod judge;
 mod watched;
 

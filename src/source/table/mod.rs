@@ -7,6 +7,7 @@ mod parquet;
 mod csv;
 mod lines;
 mod build;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use arrow_array::Float64Array;
 use flate2::bufread::MultiGzDecoder;
 use polars::prelude::PolarsResult;
 
+use crate::decode::json::Decoder;
 use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
 use crate::schema::{Kind, Path};
 pub use build::{Built, Progress, reference, reference_of};
@@ -33,6 +35,7 @@ pub use lookup::Lookup;
 use lookup::{Shape, locate, resolve};
 use parquet::Parquet;
 use series::{Forms, Leaf};
+pub use survey::{Holds, Survey};
 
 /// Rows of a batch.
 const BATCH: usize = 8_192;
@@ -109,6 +112,27 @@ enum Raw {
 /// When the name tells of no format that is known.
 pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
     Ok(matches!(Format::of(path)?.0, Format::Ndjson))
+}
+
+/// What columns a file has and what they hold. Of Parquet this reads the schema only, of other formats everything.
+pub fn survey(path: &FilePath) -> Result<Survey, TableError> {
+    let io = |source| TableError::Io { path: path.into(), source };
+    let (format, gzip) = Format::of(path)?;
+    let surveyed = match format {
+        Format::Parquet => random_access(path, gzip).map(|input| guarded(|| survey::of_parquet(input))),
+        Format::Csv => random_access(path, gzip).map(|input| guarded(|| survey::of_csv(input))),
+        Format::Ndjson => unpacked(path, gzip).map(|(input, _)| survey::of_lines(input, Decoder::new(&[]).limit)),
+    };
+    let malformed = |reason| TableError::Malformed { path: path.into(), format: format.name(), reason };
+    surveyed.map_err(io)?.map_err(malformed)
+}
+
+/// Whether reading a column alone costs about what its share of the file does.
+///
+/// # Errors
+/// When the name tells of no format that is known.
+pub fn is_columnar(path: &FilePath) -> Result<bool, TableError> {
+    Ok(Format::of(path)? == (Format::Parquet, false))
 }
 
 impl Table {

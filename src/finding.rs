@@ -8,7 +8,7 @@ use crate::stat::{Answer, Reading, Undefined};
 use crate::time::Time;
 
 /// One statistic's answer for one subject of a window.
-pub(super) struct Finding<'a> {
+pub struct Finding<'a> {
     pub measure: &'a Measure,
     pub subject: &'a str,
     pub answer: Answer,
@@ -73,7 +73,7 @@ impl Finding<'_> {
 
 /// Corrects p-values for how many subjects each statistic was asked of: each becomes the least share of false alarms at
 /// which it would still be called significant (Benjamini and Hochberg, 1995).
-pub(super) fn correct(findings: &mut [Finding]) {
+pub fn correct(findings: &mut [Finding]) {
     let mut asked: BTreeMap<&str, Vec<(f64, usize)>> = BTreeMap::new();
     for (at, finding) in findings.iter().enumerate() {
         if let Some(p) = finding.answer.ok().and_then(|reading| reading.p_value) {
