@@ -229,7 +229,7 @@ mod tests {
             current in prop::collection::vec(prop_oneof![8 => -20.0..20.0, 1 => prop::num::f64::ANY], 1..200),
             resolution in 2usize..100,
         ) {
-            prop_assume!(reference.iter().any(|x| x.is_finite()));
+            prop_assume!(reference.iter().any(|x: &f64| x.is_finite()));
             let drawing = drawing(&reference, &current, resolution);
             let (r, c) = sums(&drawing);
             let is_blank = drawing.bins.is_empty();

@@ -119,13 +119,17 @@ pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
 pub fn survey(path: &FilePath) -> Result<Survey, TableError> {
     let io = |source| TableError::Io { path: path.into(), source };
     let (format, gzip) = Format::of(path)?;
-    let surveyed = match format {
-        Format::Parquet => random_access(path, gzip).map(|input| guarded(|| survey::of_parquet(input))),
-        Format::Csv => random_access(path, gzip).map(|input| guarded(|| survey::of_csv(input))),
-        Format::Ndjson => text(path, gzip).map(|input| survey::of_lines(input, Decoder::new(&[]).limit)),
-    };
     let malformed = |reason| TableError::Malformed { path: path.into(), format: format.name(), reason };
-    surveyed.map_err(io)?.map_err(malformed)
+    let reader = match format {
+        Format::Parquet => survey::of_parquet,
+        Format::Csv => survey::of_csv,
+        Format::Ndjson => {
+            let longest = Decoder::new(&[]).limit;
+            return survey::of_lines(text(path, gzip).map_err(io)?, longest).map_err(|error| in_file(path, error));
+        }
+    };
+    let input = random_access(path, gzip).map_err(io)?;
+    guarded(|| reader(input)).map_err(malformed)
 }
 
 /// Whether reading a column alone costs about what its share of the file does.
@@ -305,12 +309,14 @@ fn lines<'a>(
 ) -> Result<impl Iterator<Item = Batch> + 'a, TableError> {
     let input = text(path, gzip).map_err(|source| TableError::Io { path: path.into(), source })?;
     let batches = Lines::new(input, wanted, BATCH);
-    Ok(batches.map(move |batch| {
-        batch.map_err(|error| match error {
-            LineError::Io(source) => TableError::Io { path: path.into(), source },
-            LineError::Line(line, reason) => TableError::Line { path: path.into(), line, reason },
-        })
-    }))
+    Ok(batches.map(move |batch| batch.map_err(|error| in_file(path, error))))
+}
+
+fn in_file(path: &FilePath, error: LineError) -> TableError {
+    match error {
+        LineError::Io(source) => TableError::Io { path: path.into(), source },
+        LineError::Line(line, reason) => TableError::Line { path: path.into(), line, reason },
+    }
 }
 
 /// Where each lookup is in a file of lines; `None` where no record has a value for it. Stops at the first batch after
