@@ -9,6 +9,7 @@ use std::thread;
 use anyhow::{Result, anyhow};
 use indicatif::ProgressBar;
 
+use crate::grid::{Axis, Vocabulary};
 use crate::reference::{Counted, Reference};
 use crate::rows::{Column, Rows};
 use crate::schema::Field;
@@ -108,7 +109,8 @@ impl Part {
             match unmeasurable(&columns).filter(|_| question.is_inferred) {
                 Some(why) => part.told.push(Told::new(&field.subject, why)),
                 None => {
-                    let counted = Counted::of(field, &columns, question.resolution);
+                    let counted = Counted::of(field, &columns, question.resolution)
+                        .map(|counted| if question.is_inferred { without_rare(counted, &columns) } else { counted });
                     part.reference.extend(counted.map(|counted| (field.subject.clone(), counted)));
                 }
             }
@@ -145,6 +147,30 @@ impl Part {
         self.current.extend(other.current);
         self.told.extend(other.told);
     }
+}
+
+/// Where a category with this few rows is rare.
+const RARE: u64 = 5;
+
+/// Counts rare categories as other values where there are so many of them that the reference cannot have seen all.
+///
+/// The share of values that another sample would have and the reference has not is about that of the reference's rows
+/// whose value it has once (Good, 1953). Where that is more than one in a hundred, the vocabulary of the reference fits
+/// itself better than anything else, and its rare values would make every other sample look drifted.
+fn without_rare(counted: Counted, columns: &[&Column]) -> Counted {
+    let (Axis::Categorical(vocabulary), FieldTally::Categorical(tally)) = (&counted.axis, &counted.tally) else {
+        return counted;
+    };
+    let known = vocabulary.values().iter().zip(&tally.counts);
+    let once = known.clone().filter(|(_, rows)| **rows == 1).count() as u64;
+    if once * 100 <= tally.n() {
+        return counted;
+    }
+    let frequent = known.filter(|(_, rows)| **rows >= RARE).map(|(value, _)| value.clone());
+    let axis = Axis::Categorical(Vocabulary::new(frequent));
+    let mut tally = FieldTally::empty(&axis);
+    columns.iter().for_each(|column| tally.observe(&axis, column, Chosen::All(column.len())));
+    Counted { axis, tally }
 }
 
 fn open(path: &Path, fields: &[Field]) -> Result<Table, TableError> {

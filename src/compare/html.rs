@@ -132,7 +132,7 @@ pub fn render(comparison: &Comparison) -> Result<String, minijinja::Error> {
         hash: &comparison.hash,
         seconds: format!("{:.1}", comparison.seconds),
     };
-    templates.get_template(TEMPLATE)?.render(Serde(page))
+    Ok(templates.get_template(TEMPLATE)?.render(Serde(page))? + "\n")
 }
 
 impl File<'_> {

@@ -69,13 +69,13 @@ impl Page {
         if comparison.columns.is_empty() {
             return;
         }
-        let names = comparison.columns.iter().map(|column| cut(&column.subject, 28).width());
+        let names = comparison.columns.iter().map(|column| cut(&column.subject, 24).width());
         let width = names.max().unwrap_or(0).max(6);
         self.line(&[], "");
         let head = format!(
-            "  {}  {:<11} {:<18} {:>10} {:>9} {:>7}  {:<17} {}",
+            "  {} {:<3} {:<17} {:>9} {:>9} {:>7}  {:<16} {}",
             padded("column", width),
-            "kind",
+            "",
             "strongest",
             "value",
             "threshold",
@@ -97,15 +97,15 @@ impl Page {
             let (before, after) = (percent(column.reference.absent()), percent(column.current.absent()));
             let absent = if before == after { before } else { format!("{before} → {after}") };
             let row = format!(
-                "{} {}  {:<11} {:<18} {:>10} {:>9} {:>7}  {} ",
+                "{} {} {:<3.3} {:<17.17} {:>9} {:>9} {:>7}  {} ",
                 if is_breached { "!" } else { " " },
-                padded(&cut(&column.subject, 28), width),
+                padded(&cut(&column.subject, 24), width),
                 kind(column),
                 found.map_or("-", |m| &m.statistic),
                 number(found.and_then(|m| m.value)),
                 number(found.and_then(|m| m.threshold)),
                 p.map_or("-".to_owned(), probability),
-                padded(&absent, 17),
+                padded(&absent, 16),
             );
             let room = WIDTH.saturating_sub(row.width());
             let change = column.change.as_deref().unwrap_or("");
@@ -146,7 +146,7 @@ impl Page {
 
     fn sides(&mut self, column: &Compared) {
         let is_numeric = column.reference.numbers.is_some();
-        let mut head = format!("  {:<9} {:>13} {:>8} {:>8}", "", "rows", "absent", "mistyped");
+        let mut head = format!(" {:<9} {:>11} {:>7} {:>8}", "", "rows", "absent", "mistyped");
         if is_numeric {
             let shares = QUANTILES
                 .map(|share| if share == 0.5 { "median".to_owned() } else { format!("{:.0} %", share * 100.0) });
@@ -158,7 +158,7 @@ impl Page {
         self.line(&[FAINT], &head);
         for (name, side) in [("reference", &column.reference), ("current", &column.current)] {
             let mistyped = percent(side.mistyped as f64 / side.rows.max(1) as f64);
-            let mut row = format!("  {name:<9} {:>13} {:>8} {mistyped:>8}", grouped(side.rows), percent(side.absent()));
+            let mut row = format!(" {name:<9} {:>11} {:>7} {mistyped:>8}", grouped(side.rows), percent(side.absent()));
             match &side.numbers {
                 Some(numbers) => {
                     let quantiles = QUANTILES.map(|share| numbers.quantiles.iter().find(|q| q.share == share));

@@ -47,7 +47,11 @@ impl Sample {
         let axis = Axis::Categorical(Vocabulary::new(values));
         let tally = |counts: &[u64]| {
             let presence = Presence { rows: counts.iter().sum(), ..Presence::default() };
-            FieldTally::Categorical(CategoryTally { presence, counts: counts.to_vec().into(), commonest: Default::default() })
+            FieldTally::Categorical(CategoryTally {
+                presence,
+                counts: counts.to_vec().into(),
+                commonest: Default::default(),
+            })
         };
         Sample { axis, reference: Some(tally(reference)), current: tally(current) }
     }

@@ -35,6 +35,7 @@ pub use lookup::Lookup;
 use lookup::{Shape, locate, resolve};
 use parquet::Parquet;
 use series::{Forms, Leaf};
+use survey::Fault;
 pub use survey::{Holds, Survey};
 
 /// Rows of a batch.
@@ -118,13 +119,21 @@ pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
 pub fn survey(path: &FilePath) -> Result<Survey, TableError> {
     let io = |source| TableError::Io { path: path.into(), source };
     let (format, gzip) = Format::of(path)?;
-    let surveyed = match format {
-        Format::Parquet => random_access(path, gzip).map(|input| guarded(|| survey::of_parquet(input))),
-        Format::Csv => random_access(path, gzip).map(|input| guarded(|| survey::of_csv(input))),
-        Format::Ndjson => unpacked(path, gzip).map(|(input, _)| survey::of_lines(input, Decoder::new(&[]).limit)),
-    };
     let malformed = |reason| TableError::Malformed { path: path.into(), format: format.name(), reason };
-    surveyed.map_err(io)?.map_err(malformed)
+    let reader = match format {
+        Format::Parquet => survey::of_parquet,
+        Format::Csv => survey::of_csv,
+        Format::Ndjson => {
+            let longest = Decoder::new(&[]).limit;
+            let (input, _) = unpacked(path, gzip).map_err(io)?;
+            return survey::of_lines(input, longest).map_err(|fault| match fault {
+                Fault::Io(source) => io(source),
+                Fault::Line(line, reason) => TableError::Line { path: path.into(), line, reason },
+            });
+        }
+    };
+    let input = random_access(path, gzip).map_err(io)?;
+    guarded(|| reader(input)).map_err(malformed)
 }
 
 /// Whether reading a column alone costs about what its share of the file does.

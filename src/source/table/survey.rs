@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use polars::prelude::{
     ArrowDataType, ArrowField, CsvReadOptions, ParquetReader, PolarsResult, SerReader, StringChunked,
 };
 use serde_json::Value;
+
+use crate::rows::Reason;
 
 /// The columns of a file, those of nested records by their whole path: in its order, or of lines in alphabetical order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -136,32 +138,43 @@ fn is_code(text: &str) -> bool {
     letters.next() == Some('0') && letters.next().is_some_and(|c| c.is_ascii_digit())
 }
 
-/// By all records. A line that is no record is left for those who read the rows to tell of.
+/// By all records. A line that is no record is left for those who read the rows to tell of, unless no line is one.
 ///
 /// # Errors
-/// What the input says, or that there are too many columns.
-pub fn of_lines(mut input: impl BufRead, longest: usize) -> Result<Survey, String> {
-    let (mut rows, mut bytes) = (0, Vec::new());
+/// Why lines cannot be surveyed.
+pub enum Fault {
+    Io(io::Error),
+    /// A line is no record, and no other is.
+    Line(u64, Reason),
+}
+
+/// What the input says, that there are no records, or that they have too many columns.
+pub fn of_lines(mut input: impl BufRead, longest: usize) -> Result<Survey, Fault> {
+    let (mut rows, mut line, mut first_fault, mut bytes) = (0, 0, None, Vec::new());
     let mut kinds: BTreeMap<String, Kinds> = BTreeMap::new();
     loop {
         bytes.clear();
-        let mut line = std::io::Read::take(&mut input, longest as u64 + 1);
-        if line.read_until(b'\n', &mut bytes).map_err(|error| error.to_string())? == 0 {
+        let mut part = io::Read::take(&mut input, longest as u64 + 1);
+        if part.read_until(b'\n', &mut bytes).map_err(Fault::Io)? == 0 {
             break;
         }
+        line += 1;
         let record = if rows == 0 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes) } else { &bytes };
         if record.trim_ascii().is_empty() {
             continue;
         }
         rows += 1;
-        if let Ok(Value::Object(record)) = serde_json::from_slice(record) {
-            for (key, value) in record {
-                note(key, &value, &mut kinds);
-            }
+        match serde_json::from_slice(record) {
+            Ok(Value::Object(record)) => record.into_iter().for_each(|(key, value)| note(key, &value, &mut kinds)),
+            _ => first_fault = first_fault.or(Some(line)),
         }
         if kinds.len() > MOST_COLUMNS {
-            return Err(format!("its records have more than {MOST_COLUMNS} different keys"));
+            let reason = format!("its records have more than {MOST_COLUMNS} different keys");
+            return Err(Fault::Io(io::Error::other(reason)));
         }
+    }
+    if let Some(line) = first_fault.filter(|_| kinds.is_empty()) {
+        return Err(Fault::Line(line, Reason::NotJson));
     }
     Ok(Survey { rows, columns: kinds.into_iter().map(|(name, kinds)| (name, kinds.holds())).collect() })
 }
