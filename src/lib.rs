@@ -47,5 +47,6 @@ pub mod config;
 // 8. Shell: the commands.
 pub mod check;
 pub mod replay;
+pub mod profile;
 pub mod daemon;
 pub mod demo;
