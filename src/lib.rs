@@ -48,6 +48,7 @@ pub mod config;
 // 8. Shell: the commands.
 pub mod check;
 pub mod replay;
+pub mod profile;
 pub mod compare;
 pub mod daemon;
 pub mod demo;

@@ -3,15 +3,18 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tidegauge::config::{self, Problems};
 use tidegauge::daemon::{self, Daemon};
+use tidegauge::source::table::TableError;
 use tidegauge::time::Span;
-use tidegauge::{check, compare, demo, replay};
+use tidegauge::{check, compare, demo, profile, replay};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Watches machine-learning models in production: drift, quality, alerts and retrains, from their Kafka logs.
 ///
-/// Exit codes: 0 good; 1 the answer is no, or the work failed; 2 wrong usage; 64 wrong configuration.
+/// Exit codes: 0 good; 1 the answer is no, or the work failed; 2 wrong usage; 64 wrong configuration; 130 interrupted.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -67,6 +70,28 @@ enum Command {
         #[arg(long, value_enum, default_value = "table")]
         format: replay::Format,
     },
+    /// Makes a monitor's reference of a data set of any size, and shows what is in it.
+    ///
+    /// The rows are read two times, and once or twice more where a numeric field has more than a hundred thousand
+    /// distinct values. Memory does not grow with them: some 16 MiB for each field, 256 MiB for all. The numbers are
+    /// those of all rows at once, however many there are; only of a category with hundreds of thousands of distinct
+    /// values, those are left out that have less than one in 65,536 of the rows.
+    ///
+    /// A monitor uses the file with `reference: {dataset: FILE}`.
+    Profile {
+        /// NDJSON, CSV or Parquet; several files are one data set.
+        #[arg(required = true, value_name = "DATA")]
+        data: Vec<PathBuf>,
+        /// The monitor's file; its reference need not be there yet.
+        #[arg(long, value_name = "FILE")]
+        monitor: PathBuf,
+        /// Where to keep it; the .tidegauge file that the monitor names, or else MODEL.tidegauge in this folder.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replaces an older reference; a file that is none is never replaced.
+        #[arg(long)]
+        force: bool,
+    },
     /// Compares two data sets: which columns drifted, how far, and how sure that is.
     ///
     /// Ends with 0 when no column drifted and none is of worse quality, and with 1 when one did, when nothing could be
@@ -87,6 +112,9 @@ enum Command {
         output: Option<PathBuf>,
     },
 }
+
+/// What a shell makes of a process that a signal has ended.
+const INTERRUPTED: u8 = 130;
 
 fn duration(text: &str) -> Result<Duration, String> {
     let span: Span = text.parse().map_err(str::to_owned)?;
@@ -109,6 +137,9 @@ fn main() -> ExitCode {
             // Whoever reads our output has seen enough.
             if error.chain().any(broken_pipe) {
                 return ExitCode::SUCCESS;
+            }
+            if matches!(error.downcast_ref(), Some(TableError::Interrupted)) {
+                return ExitCode::from(INTERRUPTED);
             }
             if let Some(problems) = error.downcast_ref::<Problems>() {
                 eprintln!("{problems}");
@@ -148,6 +179,20 @@ fn perform(command: Command) -> Result<bool> {
         Command::Check { paths } => check::run(&paths),
         Command::Replay { data, monitor, format } => {
             replay::run(&replay::Options { data, monitor, format }).map(|()| true)
+        }
+        Command::Profile { data, monitor, output, force } => {
+            let runtime = Runtime::new().context("start the runtime")?;
+            let stop = Arc::new(AtomicBool::new(false));
+            let asked = runtime.block_on(async { interrupted() })?;
+            let heard = stop.clone();
+            runtime.spawn(async move {
+                asked.await;
+                heard.store(true, Ordering::Relaxed);
+                // What has not come to an end by itself, such as reading from a disk that is gone, ends here.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                process::exit(INTERRUPTED.into());
+            });
+            profile::run(&profile::Options { data, monitor, output, force }, &stop).map(|()| true)
         }
         Command::Compare { reference, current, monitor, format, output } => {
             compare::run(&compare::Options { reference, current, monitor, format, output })

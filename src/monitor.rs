@@ -34,7 +34,7 @@ pub struct Input {
 /// Where the reference comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// A file of Parquet, CSV or NDJSON.
+    /// A file of Parquet, CSV or NDJSON, or what `profile` has kept of one.
     Dataset(std::path::PathBuf),
     /// The first so many rows of each version.
     Learnt { rows: usize },

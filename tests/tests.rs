@@ -9,6 +9,9 @@ mod documents;
 /// The face of the program: arguments, output, exit codes, and what it says to somebody who made a mistake.
 mod cli;
 
+/// A data set of any size becomes a reference file, which a monitor reads in its place.
+mod profile;
+
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 

@@ -70,6 +70,17 @@ pub fn load_monitor(file: &Path) -> Result<Monitor, Vec<Problem>> {
     whole(reading.monitor, reading.problems)
 }
 
+/// Reads one monitor alone, whose data sets need not be there yet.
+///
+/// # Errors
+/// Everything else that is wrong with the file, sorted by position.
+pub fn load_monitor_without_data(file: &Path) -> Result<Monitor, Vec<Problem>> {
+    let mut reader = Reader::open(file);
+    reader.needs_data = false;
+    let reading = monitor::read(reader, None);
+    whole(reading.monitor, reading.problems)
+}
+
 /// The files that are meant by files and folders: of a folder, all that are configuration.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ use crate::plan::{Subscriber, TopicPlan, topics};
 use crate::reference::Reference;
 use crate::rows::Wanted;
 use crate::shard::{Report, Resumed};
+use crate::source::reference_file;
 use crate::source::table::{self, Lookup, Table};
 pub use show::Format;
 use show::{Show, Summary};
@@ -61,8 +62,12 @@ pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
     match &monitor.reference {
         Source::Learnt { .. } => Ok(None),
         Source::Dataset(path) => {
-            let reference =
-                table::reference(path, monitor.fields(), monitor.resolution).context("read the reference")?;
+            let (fields, resolution) = (monitor.fields(), monitor.resolution);
+            let reference = if reference_file::is_named(path) {
+                reference_file::load(path, fields, resolution).context("read the reference")?
+            } else {
+                table::reference(path, fields, resolution).context("read the reference")?
+            };
             Ok(Some(Arc::new(reference)))
         }
     }

@@ -2,4 +2,5 @@
 
 pub mod embedded;
 pub mod kafka;
+pub mod reference_file;
 pub mod table;

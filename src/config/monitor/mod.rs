@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
 use crate::monitor::{Input, Monitor, Source};
 use crate::schema::Field;
-use crate::source::table;
+use crate::source::{reference_file, table};
 use crate::time::{Span, Windowing};
 
 /// Reads a monitor; `receivers` are those of the daemon, if it is known.
@@ -167,14 +167,16 @@ fn reference(item: Item<'_>, min_rows: Option<u64>) -> Option<(Source, usize)> {
     let resolution = map.or("resolution", 2048, |item| item.count(2..=65_536));
     let dataset = map.find("dataset").map(|item| {
         let path = item.reader().resolve(item.text_like("the path of a Parquet, CSV or NDJSON file")?);
-        if !path.is_file() {
+        if !path.is_file() && item.reader().needs_data {
             let hint = "a path is relative to the folder that this file is in".to_owned();
             item.report(format!("there is no file `{}`", path.display()), Some(hint));
             return None;
         }
-        if table::is_lines(&path).is_err() {
+        if table::is_lines(&path).is_err() && !reference_file::is_named(&path) {
             let hint =
-                "its name ends in .parquet, .csv, .ndjson, .jsonl or .json, with or without .gz after it".to_owned();
+                "its name ends in .parquet, .csv, .ndjson, .jsonl or .json, with or without .gz after it, or in \
+                        .tidegauge"
+                    .to_owned();
             item.report(format!("`{}` is not a data set", path.display()), Some(hint));
         }
         Some(Source::Dataset(path))

@@ -24,6 +24,8 @@ pub struct Reader {
     /// There unless the file cannot be examined any further.
     root: Option<Node>,
     problems: RefCell<Vec<Problem>>,
+    /// Whether the data that the file names has to be there.
+    pub needs_data: bool,
 }
 
 /// No configuration is larger; a file that is was named by mistake.
@@ -31,7 +33,7 @@ const LARGEST: u64 = 1 << 20;
 
 impl Reader {
     pub fn open(file: &Path) -> Reader {
-        let mut reader = Reader { file: file.to_owned(), root: None, problems: RefCell::default() };
+        let mut reader = Reader { file: file.to_owned(), root: None, problems: RefCell::default(), needs_data: true };
         if let Some(text) = reader.read_text(file, Position::START, "the file") {
             reader.parse(&text);
         }
@@ -41,7 +43,8 @@ impl Reader {
     /// Examines a text in place of a file's content.
     #[cfg(test)]
     pub fn of_text(text: &str) -> Reader {
-        let mut reader = Reader { file: PathBuf::from("test.yaml"), root: None, problems: RefCell::default() };
+        let file = PathBuf::from("test.yaml");
+        let mut reader = Reader { file, root: None, problems: RefCell::default(), needs_data: true };
         reader.parse(text);
         reader
     }

@@ -27,8 +27,9 @@ pub struct Progress {
     pub pass: u32,
     /// Whether it is the one that counts, which is the last.
     pub is_last: bool,
-    /// Rows of this pass.
+    /// Rows of this pass, and of all that have been.
     pub rows: u64,
+    pub rows_in_all: u64,
     /// Bytes of this pass, out of how many.
     pub position: u64,
     pub bytes: u64,
@@ -81,7 +82,8 @@ pub fn reference_of(
             .filter(|(place, _)| open.contains(place))
             .map(|(_, s)| Mutex::new(s))
             .collect();
-        let scan = Scan { pass, is_last: false, places: &open, go_on };
+        let before = rows.unwrap_or(0) * u64::from(pass - 1);
+        let scan = Scan { pass, is_last: false, before, places: &open, go_on };
         let seen = scan.run(&tables, &|place, batch| locked(&observed[place]).observe(&batch.columns[place]))?;
         drop(observed);
         check(&tables, *rows.get_or_insert(seen), seen)?;
@@ -97,7 +99,8 @@ pub fn reference_of(
     }
     let axes: Vec<Axis> = places.iter().filter_map(|&place| surveys[place].axis()).collect();
     let tallies: Vec<Mutex<FieldTally>> = axes.iter().map(|axis| Mutex::new(FieldTally::empty(axis))).collect();
-    let scan = Scan { pass, is_last: true, places: &places, go_on };
+    let before = rows.unwrap_or(0) * u64::from(pass - 1);
+    let scan = Scan { pass, is_last: true, before, places: &places, go_on };
     let seen = scan.run(&tables, &|place, batch| {
         locked(&tallies[place]).observe(&axes[place], &batch.columns[place], Chosen::All(batch.len()));
     })?;
@@ -143,6 +146,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Scan<'a> {
     pass: u32,
     is_last: bool,
+    /// Rows of the passes before it.
+    before: u64,
     /// The lookups that are read.
     places: &'a [usize],
     go_on: &'a (dyn Fn(Progress) -> bool + Sync),
@@ -173,7 +178,8 @@ impl Scan<'_> {
                     }
                     let Scan { pass, is_last, .. } = *self;
                     let rows = rows.load(Ordering::Relaxed);
-                    if !(self.go_on)(Progress { pass, is_last, rows, position, bytes }) {
+                    let rows_in_all = self.before + rows;
+                    if !(self.go_on)(Progress { pass, is_last, rows, rows_in_all, position, bytes }) {
                         return Err(TableError::Interrupted);
                     }
                 }
