@@ -61,8 +61,8 @@ pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
     match &monitor.reference {
         Source::Learnt { .. } => Ok(None),
         Source::Dataset(path) => {
-            let reference =
-                table::reference(path, monitor.fields(), monitor.resolution).context("read the reference")?;
+            let reference = table::reference(path, monitor.fields(), monitor.resolution, &monitor.slicing)
+                .context("read the reference")?;
             Ok(Some(Arc::new(reference)))
         }
     }

@@ -19,9 +19,10 @@ use arrow_array::Float64Array;
 use flate2::bufread::MultiGzDecoder;
 use polars::prelude::PolarsResult;
 
-use crate::reference::{Counted, Reference};
+use crate::reference::{Counted, Reference, SliceCounter};
 use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
 use crate::schema::{Field, Kind, Path};
+use crate::slice::Slicing;
 use frame::{Frame, Input};
 use lines::{LineError, Lines};
 pub use lookup::Lookup;
@@ -76,17 +77,26 @@ enum Contents {
     Lines { gzip: bool, wanted: Vec<Wanted> },
 }
 
-/// The reference that a file makes for these fields.
-pub fn reference(path: &FilePath, fields: &[Field], resolution: usize) -> Result<Reference, TableError> {
+/// The reference that a file makes for these fields, sliced.
+pub fn reference(
+    path: &FilePath,
+    fields: &[Field],
+    resolution: usize,
+    slicing: &Slicing,
+) -> Result<Reference, TableError> {
     let table = Table::open(path, fields.iter().map(Lookup::from).collect())?;
     let mut rows = table.rows().unwrap_or(0);
+    let mut slices = table.slices(fields, slicing)?;
     let mut counted = BTreeMap::new();
     for places in table.parts() {
         let batches = table.part(places.clone())?.collect::<Result<Vec<Rows>, TableError>>()?;
         rows = batches.iter().map(Rows::len).sum();
         for (place, field) in fields[places].iter().enumerate() {
             let columns: Vec<&Column> = batches.iter().map(|batch| &batch.columns[place]).collect();
-            counted.extend(Counted::of(field, &columns, resolution).map(|counted| (field.subject.clone(), counted)));
+            if let Some(one) = Counted::of(field, &columns, resolution) {
+                slices.count(&field.subject, &one.axis, &columns);
+                counted.insert(field.subject.clone(), one);
+            }
         }
     }
     if rows == 0 {
@@ -101,7 +111,7 @@ pub fn reference(path: &FilePath, fields: &[Field], resolution: usize) -> Result
         return Err(TableError::NoColumns { path: path.to_owned(), wanted, has });
     }
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    Ok(Reference::new(&name, rows as u64, counted))
+    Ok(Reference::new(&name, rows as u64, counted).with(slices.finish()))
 }
 
 /// Whether a file is, by its name, one JSON object a line.
@@ -148,6 +158,17 @@ impl Table {
     /// The lookups of which the file has nothing.
     pub fn missing(&self) -> impl Iterator<Item = &Lookup> {
         self.lookups.iter().zip(&self.found).filter(|(_, found)| !**found).map(|(lookup, _)| lookup)
+    }
+
+    /// The slices that the columns of the dimensions make. They have to be known before any column is counted.
+    fn slices(&self, fields: &[Field], slicing: &Slicing) -> Result<SliceCounter, TableError> {
+        let mut held: Vec<(&str, Vec<Column>)> = Vec::new();
+        for (place, field) in fields.iter().enumerate().filter(|(_, field)| slicing.is_by(&field.subject)) {
+            let column = self.part(place..place + 1)?.map(|batch| batch.map(|mut rows| rows.columns.swap_remove(0)));
+            held.push((field.subject.as_str(), column.collect::<Result<_, _>>()?));
+        }
+        let columns = held.iter().map(|(subject, columns)| (*subject, columns.iter().collect())).collect();
+        Ok(SliceCounter::new(slicing, &columns))
     }
 
     /// The rows in the order of the file, offsets counted from 0, with a column for each lookup. It ends with the

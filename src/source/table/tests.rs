@@ -10,6 +10,7 @@ use polars::prelude::{Column as Series, DataFrame, IntoColumn, NamedFrom, Parque
 
 use super::*;
 use crate::schema::Role;
+use crate::slice::Slicing;
 use crate::time::Time;
 
 /// A folder that goes with the test.
@@ -174,7 +175,7 @@ fn the_same_rows_make_the_same_reference_in_every_format() {
         folder.file("log.ndjson", &as_ndjson()),
         folder.file("log.jsonl.gz", &gzip(&as_ndjson())),
     ];
-    let references = files.map(|path| reference(&path, &fields(), 100).expect("a reference"));
+    let references = files.map(|path| reference(&path, &fields(), 100, &Slicing::default()).expect("a reference"));
     for other in &references {
         assert_eq!(other.fields, references[0].fields, "{}", other.name);
         assert_eq!(other.hash, references[0].hash, "{}", other.name);
@@ -226,14 +227,15 @@ fn a_field_that_the_file_does_not_have_is_not_in_the_reference() {
         folder.file("a.json", b"{\"income\":1}\n{\"income\":2}"),
         folder.file("a.parquet", &parquet(vec![series("income", vec![1.0, 2.0])])),
     ] {
-        let reference = reference(&path, &fields, 10).expect("a reference");
+        let reference = reference(&path, &fields, 10, &Slicing::default()).expect("a reference");
         assert_eq!(reference.fields.keys().collect::<Vec<_>>(), ["income"]);
     }
 }
 
 #[track_caller]
 fn check_error(path: &FilePath, expected: &str) {
-    let error = reference(path, &fields(), 10).map(|reference| reference.rows).expect_err("no reference");
+    let error =
+        reference(path, &fields(), 10, &Slicing::default()).map(|reference| reference.rows).expect_err("no reference");
     let text = error.to_string();
     let (start, message) = text.split_at(path.display().to_string().len());
     assert_eq!(start, path.display().to_string());
@@ -282,6 +284,6 @@ fn a_damaged_parquet_file_is_an_error_and_not_the_end() {
         let place = at % bytes.len();
         bytes[place] ^= 0x55;
         // Damage to a value goes unseen, as the pages carry no checksum; all that is asked is to come back.
-        let _ = reference(&folder.file("hurt.parquet", &bytes), &fields(), 10);
+        let _ = reference(&folder.file("hurt.parquet", &bytes), &fields(), 10, &Slicing::default());
     }
 }
