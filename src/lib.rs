@@ -13,6 +13,7 @@ pub mod schema;
 pub mod rows;
 pub mod exact;
 pub mod grid;
+pub mod slice;
 pub mod tally;
 pub mod pane;
 pub mod measurement;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::rule::Rule;
 use crate::schema::{Field, Schema};
+use crate::slice::Slicing;
 use crate::stat::Statistic;
 use crate::time::Windowing;
 
@@ -18,6 +19,7 @@ pub struct Monitor {
     /// The most values of a numeric axis.
     pub resolution: usize,
     pub windowing: Windowing,
+    pub slicing: Slicing,
     pub measures: Vec<Measure>,
     pub judging: Judging,
     pub rules: Vec<Arc<Rule>>,

@@ -48,10 +48,10 @@ impl TopicPlan {
         let monitor = &subscriber.monitor;
         let schema = &monitor.schema;
         let fields = monitor.fields_of(&self.topic);
-        let axes = subscriber
-            .reference
-            .as_ref()
-            .map(|reference| reference::axes_for(Some(reference), &fields).for_panes(monitor.windowing.every));
+        let axes = subscriber.reference.as_ref().map(|reference| {
+            let slicer = reference.slicer(&fields, &monitor.slicing);
+            reference::axes_for(Some(reference), &fields).sliced(slicer).for_panes(monitor.windowing.every)
+        });
         let counted = fields.iter().map(|field| {
             let wanted = Wanted { path: field.path.clone(), kind: field.kind };
             Counted { column: self.column(wanted), scale: field.scale }

@@ -16,12 +16,12 @@
 //! finish                  all logs end
 //!
 //! expect windows AT…      the ends of the windows published, in order
-//! expect value AT NAME [of SUBJECT] [version V] is X      where X is a number to four digits, or why there is none
-//! expect alerts           each change of an alert, indented, as `STATE RULE [of SUBJECT] [version V] at END #N`; an N is
+//! expect value AT NAME [of SUBJECT] [version V] [slice S] is X      where X is a number to four digits, or why there is none
+//! expect alerts           each change of an alert, indented, as `STATE RULE [of SUBJECT] [version V] [slice S] at END #N`; an N is
 //!                         the alert's id, counted in the order of their coming
 //! expect told TEXT        the summary of some alert's change
 //! expect label NAME TEXT  the same for a label
-//! expect retrains         each request, indented, as `NAME [version V] for SUBJECTS at END until END`
+//! expect retrains         each request, indented, as `NAME [version V] [slice S] for SUBJECTS at END until END`
 //! expect late N           expect rejected REASON…
 //! expect learnt ROWS [version V]
 //! ```
@@ -291,14 +291,15 @@ impl Run {
         let (which, value) = rest.split_once(" is ").expect(place);
         let words: Vec<&str> = which.split(' ').collect();
         let after = |name: &str| words.iter().position(|word| *word == name).map_or("", |found| words[found + 1]);
-        let (end, (family, statistic), subject, version) =
-            (at(words[0]), words[1].split_once('.').expect(place), after("of"), after("version"));
+        let (end, (family, statistic), subject, version, slice) =
+            (at(words[0]), words[1].split_once('.').expect(place), after("of"), after("version"), after("slice"));
         let is_it = |one: &&Measurement| {
             one.window_end == end
                 && one.family.name() == family
                 && one.statistic == statistic
                 && one.subject == subject
                 && one.version == version
+                && one.slice == slice
         };
         let found: Vec<String> = self.measured().filter(is_it).map(said_value).collect();
         assert_eq!(found, [value], "{place}");
@@ -306,7 +307,7 @@ impl Run {
 
     fn say(&self, alert: &AlertEvent) -> String {
         let subject = if alert.subject.is_empty() { String::new() } else { format!(" of {}", alert.subject) };
-        let (version, end) = (of_version(&alert.version), clock(alert.window_end));
+        let (version, end) = (of_version(&alert.version) + &of_slice(&alert.slice), clock(alert.window_end));
         format!("{} {}{subject}{version} at {end} #{}", alert.state.name(), alert.alert, self.ids[&alert.id])
     }
 
@@ -342,7 +343,8 @@ fn retrain(effect: &Effect) -> Option<&RetrainRequest> {
 }
 
 fn said_request(request: &RetrainRequest) -> String {
-    let (version, end, until) = (of_version(&request.version), clock(request.window_end), clock(request.quiet_until));
+    let version = of_version(&request.version) + &of_slice(&request.slice);
+    let (end, until) = (clock(request.window_end), clock(request.quiet_until));
     format!("{}{version} for {} at {end} until {until}", request.retrain, request.subjects.join(","))
 }
 
@@ -355,6 +357,10 @@ fn said_value(one: &Measurement) -> String {
 
 fn of_version(version: &str) -> String {
     if version.is_empty() { String::new() } else { format!(" version {version}") }
+}
+
+fn of_slice(slice: &str) -> String {
+    if slice.is_empty() { String::new() } else { format!(" slice {slice}") }
 }
 
 fn at(clock: &str) -> Time {

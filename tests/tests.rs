@@ -18,6 +18,9 @@ mod watch;
 /// Counting is a function of the log.
 mod counting;
 
+/// A slice is measured as its rows alone would be.
+mod slicing;
+
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 

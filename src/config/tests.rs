@@ -10,6 +10,7 @@ use crate::measurement::Family;
 use crate::monitor::{Input, Measure, Source};
 use crate::rule::{Retrain, Severity};
 use crate::schema::Kind;
+use crate::slice::Slicing;
 use crate::time::{Span, Windowing};
 
 /// The files of a folder under `tests/configs`, sorted.
@@ -124,6 +125,12 @@ fn what_is_not_written_has_a_default() {
     assert_eq!(monitor.schema.plausible.earliest.to_string(), "1990-01-01T00:00:00Z");
     let two = load_monitor(&good("two-logs.yaml")).expect("a monitor");
     assert_eq!(two.inputs.iter().map(|input| input.fields.as_slice()).collect::<Vec<_>>(), [[0, 1], [2, 3]]);
+    let sliced = load_monitor(&good("slices.yaml")).expect("a monitor").slicing;
+    assert_eq!(
+        (sliced.by[1].as_slice(), sliced.most, sliced.min_rows),
+        (&["a".to_owned(), "b".to_owned()][..], 20, 30)
+    );
+    assert_eq!(load_monitor(&good("minimal.yaml")).expect("a monitor").slicing, Slicing::default());
     let config = load(&good("tidegauge-minimal.yaml")).expect("a configuration");
     assert_eq!((config.kafka.group.as_str(), config.kafka.from_start), ("tidegauge", true));
     assert_eq!(config.monitors.iter().map(|monitor| monitor.model.as_str()).collect::<Vec<_>>(), ["minimal"]);

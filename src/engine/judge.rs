@@ -1,13 +1,15 @@
 //! One window's verdict: its measurements, what its rules say of them, and what follows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Effect, Known};
 use crate::finding::{Finding, correct};
 use crate::measurement::Measurement;
-use crate::monitor::{Correction, Monitor};
+use crate::monitor::{Correction, Input, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
+use crate::reference::Reference;
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
 use crate::shard::OTHER_VERSIONS;
@@ -55,6 +57,7 @@ pub(super) struct Judged<'a> {
 
 pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let sliced = sliced(&judged.groups);
     for ((version, slice), group) in std::mem::take(&mut judged.groups) {
         let measurements = measure(judged.monitor, judged.window, &version, &slice, &group);
         let mut told = Vec::new();
@@ -70,7 +73,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         effects.append(&mut told);
         judged.groups.insert((version, slice), Group::default());
     }
-    effects.extend(obsolete(&mut judged).into_iter().map(|event| Effect::Alert(Box::new(event))));
+    effects.extend(obsolete(&mut judged, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
     effects
 }
 
@@ -80,6 +83,7 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
     for input in &monitor.inputs {
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
         let of_log = monitor.subject_of(topic);
+        let references = references(monitor, input, slice, &log.known.reference);
         let mut findings = Vec::new();
         for measure in &monitor.measures {
             let (subject, current, reference) = match measure.field {
@@ -88,7 +92,7 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                     let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
                     let subject = monitor.fields()[field].subject.as_str();
                     let (Some(axis), Some(tally)) = (log.known.axes.axes.get(at), log.fields.get(at)) else { continue };
-                    (subject, Some(Side { axis, tally }), log.known.reference.tally(subject))
+                    (subject, Some(Side { axis, tally }), references[at].as_deref())
                 }
             };
             let case = Case {
@@ -116,6 +120,21 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
         }));
     }
     measurements
+}
+
+/// What each field of a log is compared with: the reference's rows of the same slice.
+fn references<'a>(
+    monitor: &Monitor,
+    input: &Input,
+    slice: &str,
+    reference: &'a Reference,
+) -> Vec<Option<Cow<'a, FieldTally>>> {
+    let of_field = |&field: &usize| {
+        let tally = reference.tally_in(slice, &monitor.fields()[field].subject)?;
+        // To look at a slice's counts makes them dense, which is for this window only: there may be many slices.
+        Some(if slice.is_empty() { Cow::Borrowed(tally) } else { Cow::Owned(tally.clone()) })
+    };
+    input.fields.iter().map(of_field).collect()
 }
 
 /// Asks a rule of every subject it concerns, and moves its alerts on.
@@ -223,6 +242,7 @@ fn request(
         retrain: retrain.name.clone(),
         model: monitor.model.clone(),
         version: version.to_string(),
+        slice: slice.to_string(),
         alert: rule.name.clone(),
         condition: rule.when.text().to_owned(),
         evidence: subjects.iter().flat_map(|subject| evidence(monitor, rule, measurements, subject)).collect(),
@@ -234,9 +254,19 @@ fn request(
     })
 }
 
-/// Resolves the alerts of which no rule asks any more, since the monitor has changed, and those of versions that no longer
-/// serve, because another one does. Silence alone resolves nothing.
-fn obsolete(judged: &mut Judged) -> Vec<AlertEvent> {
+/// The slices that each version is counted in.
+fn sliced(groups: &BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
+    let mut sliced: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
+    for ((version, _), group) in groups {
+        let names = group.logs.values().flat_map(|log| log.known.axes.slicer.names().iter().cloned());
+        sliced.entry(version.clone()).or_default().extend(names);
+    }
+    sliced
+}
+
+/// Resolves the alerts of which no rule asks any more, since the monitor has changed, those of slices that are no longer
+/// counted, and those of versions that no longer serve, because another one does. Silence alone resolves nothing.
+fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
     // Where there are too many versions, one that is not seen may be among the others.
@@ -246,6 +276,10 @@ fn obsolete(judged: &mut Judged) -> Vec<AlertEvent> {
         let rule = monitor.rules.iter().find(|rule| rule.name == key.rule);
         if !rule.is_some_and(|rule| subjects(monitor, rule).contains(&key.subject.as_str())) {
             return Some((rule, "the rule no longer asks of it".to_owned()));
+        }
+        let gone = |slices: &BTreeSet<Arc<str>>| !key.slice.is_empty() && !slices.contains(&key.slice);
+        if sliced.get(&key.version).is_some_and(gone) {
+            return Some((rule, "the slice is no longer measured".to_owned()));
         }
         let successor = successor.filter(|_| !key.version.is_empty() && !serving.contains(&key.version))?;
         Some((rule, format!("version {} no longer serves, version {successor} does", key.version)))

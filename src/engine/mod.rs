@@ -78,8 +78,10 @@ pub struct Known {
 
 impl Known {
     pub fn new(reference: Arc<Reference>, monitor: &Monitor, topic: &str) -> Known {
-        let axes = reference::axes_for(Some(&reference), &monitor.fields_of(topic));
-        Known { reference, axes: axes.for_panes(monitor.windowing.every) }
+        let fields = monitor.fields_of(topic);
+        let slicer = reference.slicer(&fields, &monitor.slicing);
+        let axes = reference::axes_for(Some(&reference), &fields).sliced(slicer);
+        Known { axes: axes.for_panes(monitor.windowing.every), reference }
     }
 }
 

@@ -104,7 +104,8 @@ impl Watched {
         lane.idle = false;
         for pane in progress.closed {
             let is_new = self.panes.get(&pane.key) != Some(&pane);
-            if is_new && pane.key.start < self.published {
+            // A row is in a pane of the whole, and may be in some of slices beside.
+            if is_new && pane.key.start < self.published && pane.key.slice.is_empty() {
                 effects.push(Effect::Late { model: progress.model.clone(), rows: pane.rows });
             }
             self.panes.insert(pane.key.clone(), pane);
@@ -133,7 +134,8 @@ impl Watched {
         }
         let sample = self.samples.remove(&key).unwrap_or_default();
         let fields = self.monitor.fields_of(&key.topic);
-        let reference = Reference::build("learnt", &fields, &sample, self.monitor.resolution);
+        let Monitor { resolution, slicing, .. } = &*self.monitor;
+        let reference = Reference::build_in_slices("learnt", &fields, &sample, *resolution, slicing);
         let known = Known::new(Arc::new(reference), &self.monitor, &key.topic);
         self.learnt.insert(key.clone(), known.clone());
         let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);

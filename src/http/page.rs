@@ -129,10 +129,15 @@ impl Page {
 impl Model {
     fn new(view: &View, monitor: MonitorStatus, now: Time) -> Model {
         let mut windows = view.latest_windows(&monitor.model);
+        // First all rows of each version, then of the slices, which may be many, those with the most breaches.
         windows.sort_by_cached_key(|window| {
-            window.first().map(|m| (Reverse(m.window_end), m.slice.clone(), Reverse(m.rows), m.version.clone()))
+            let first = window.first()?;
+            let is_slice = !first.slice.is_empty();
+            let breaches = if is_slice { breaches(window) } else { 0 };
+            let order = (is_slice, Reverse(first.window_end), Reverse(breaches));
+            Some((order, first.slice.clone(), Reverse(first.rows), first.version.clone()))
         });
-        let newest = windows.first().and_then(|window| window.first()).map(|m| m.window_end);
+        let newest = windows.iter().filter_map(|window| window.first()).map(|m| m.window_end).max();
         Model {
             watermark: monitor.watermark.map(|at| format!("{} ({})", clock(at), ago(at, now))),
             groups: windows.iter().take(GROUPS_SHOWN).filter_map(|window| Group::new(window, newest)).collect(),
@@ -161,7 +166,7 @@ impl Group {
             is_current: Some(first.window_end) == newest,
             window: interval(first.window_start, first.window_end),
             rows: grouped(window.iter().map(|m| m.rows).max().unwrap_or(0)),
-            breaches: window.iter().filter(|m| m.breached == Some(true)).count(),
+            breaches: breaches(window),
             figures: figures.iter().filter_map(|m| Figure::new(m)).collect(),
             subjects: subjects.iter().take(SUBJECTS_SHOWN).map(subject).collect(),
             subjects_left_out: subjects.len().saturating_sub(SUBJECTS_SHOWN),
@@ -199,6 +204,10 @@ impl Cell {
             breached: m.breached == Some(true),
         }
     }
+}
+
+fn breaches(window: &[Measurement]) -> usize {
+    window.iter().filter(|m| m.breached == Some(true)).count()
 }
 
 /// The statistics worth a column, in the order of their table: where nothing is null, none is needed to say so.

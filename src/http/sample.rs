@@ -91,6 +91,7 @@ pub fn monitor() -> Monitor {
         schema: Schema { time: Path("ts".to_owned()), plausible, version: None, fields: vec![] },
         reference: Source::Dataset("/private/credit.parquet".into()),
         resolution: 100,
+        slicing: Default::default(),
         windowing: Windowing {
             size: Span(3_600_000),
             every: Span(300_000),

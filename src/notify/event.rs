@@ -212,6 +212,7 @@ mod tests {
             retrain: "nightly".into(),
             model: "credit".into(),
             version: "7".into(),
+            slice: String::new(),
             alert: "FeatureDrift".into(),
             condition: "drift.psi > 0.2".into(),
             subjects: vec!["income".into()],

@@ -2,6 +2,7 @@
 
 mod census;
 mod order;
+mod slices;
 mod survey;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,8 +16,11 @@ use crate::grid::{Axis, Grid, Vocabulary};
 use crate::rows::{Absent, Column, Rows, Values};
 use crate::schema::{Field, Kind, Role};
 use crate::shard::Axes;
+use crate::slice::{Slicer, Slicing};
 use crate::tally::counts::Counts;
 use crate::tally::{Chosen, FieldTally, Presence, Tally};
+use slices::SliceCounter;
+pub use slices::{SliceCounts, SliceTallies, Slices};
 pub use survey::Survey;
 
 /// The most values that a vocabulary holds. A field with more is an identifier rather than a category, and its rarer
@@ -34,6 +38,7 @@ pub struct Reference {
     pub rows: u64,
     /// By subject. A field that the reference's rows do not have at all is not here.
     pub fields: BTreeMap<String, Counted>,
+    pub slices: Slices,
 }
 
 /// An axis and what the reference counts on it.
@@ -47,16 +52,43 @@ impl Reference {
     /// Fixes the axes by the rows, and counts the rows on them. The columns of each batch are in the order of `fields`
     /// and already multiplied by [`Field::scale`].
     pub fn build(name: &str, fields: &[Field], batches: &[Rows], resolution: usize) -> Reference {
-        let column = |place: usize| batches.iter().filter_map(move |batch| batch.columns.get(place));
-        let counted = fields.iter().enumerate().filter_map(|(place, field)| {
-            let columns: Vec<&Column> = column(place).collect();
-            Some((field.subject.clone(), Counted::of(field, &columns, resolution)?))
-        });
-        Reference::new(name, batches.iter().map(|batch| batch.len() as u64).sum(), counted.collect())
+        Reference::build_in_slices(name, fields, batches, resolution, &Slicing::default())
+    }
+
+    /// The same, and fixes slices and counts the rows of each.
+    pub fn build_in_slices(
+        name: &str,
+        fields: &[Field],
+        batches: &[Rows],
+        resolution: usize,
+        slicing: &Slicing,
+    ) -> Reference {
+        let columns =
+            |place: usize| -> Vec<&Column> { batches.iter().filter_map(|batch| batch.columns.get(place)).collect() };
+        let sliced = fields.iter().enumerate().filter(|(_, field)| slicing.is_by(&field.subject));
+        let sliced = sliced.map(|(place, field)| (field.subject.as_str(), columns(place)));
+        // What no row has cannot tell rows apart.
+        let sliced = sliced.filter(|(_, columns)| !columns.iter().all(|column| is_missing(column)));
+        let mut slices = SliceCounter::new(slicing, &sliced.collect());
+        let mut counted = BTreeMap::new();
+        for (place, field) in fields.iter().enumerate() {
+            let columns = columns(place);
+            if let Some(one) = Counted::of(field, &columns, resolution) {
+                slices.count(&field.subject, &one.axis, &columns);
+                counted.insert(field.subject.clone(), one);
+            }
+        }
+        Reference::new(name, batches.iter().map(|batch| batch.len() as u64).sum(), counted).with(slices.finish())
     }
 
     pub fn new(name: &str, rows: u64, fields: BTreeMap<String, Counted>) -> Reference {
-        Reference { name: name.to_owned(), hash: hash_of(rows, &fields), rows, fields }
+        let slices = Slices::default();
+        Reference { name: name.to_owned(), hash: hash_of(rows, &fields, &slices), rows, fields, slices }
+    }
+
+    /// The same reference with these slices.
+    pub fn with(self, slices: Slices) -> Reference {
+        Reference { hash: hash_of(self.rows, &self.fields, &slices), slices, ..self }
     }
 
     pub fn axis(&self, subject: &str) -> Option<&Axis> {
@@ -65,6 +97,18 @@ impl Reference {
 
     pub fn tally(&self, subject: &str) -> Option<&FieldTally> {
         self.fields.get(subject).map(|counted| &counted.tally)
+    }
+
+    /// What the reference counts in a slice; `""` is the whole.
+    pub fn tally_in(&self, slice: &str, subject: &str) -> Option<&FieldTally> {
+        if slice.is_empty() { self.tally(subject) } else { self.slices.counts.get(slice)?.tallies.get(subject) }
+    }
+
+    /// The slicer of a log with these fields, by those of the reference's dimensions that are still wanted.
+    pub fn slicer(&self, fields: &[Field], slicing: &Slicing) -> Slicer {
+        let wanted = self.slices.dimensions.iter().filter(|dimension| slicing.by.contains(&dimension.subjects));
+        let is_it = |field: &Field, subject: &str| field.subject == subject && field.kind == Kind::Categorical;
+        Slicer::new(wanted, |subject| fields.iter().position(|field| is_it(field, subject)))
     }
 }
 
@@ -98,7 +142,7 @@ pub fn axes_for(reference: Option<&Reference>, fields: &[Field]) -> Axes {
         hash.text(&field.subject);
         hash.axis(axis);
     }
-    Axes { hash: hash.finish().into(), axes: axes.into() }
+    Axes { hash: hash.finish().into(), axes: axes.into(), slicer: Slicer::default() }
 }
 
 fn fits(axis: &Axis, kind: Kind) -> bool {
@@ -170,13 +214,22 @@ fn vocabulary<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Vocabular
     Vocabulary::new(values.into_iter().take(MOST_VALUES).map(|(value, _)| value.to_owned()))
 }
 
-fn hash_of(rows: u64, fields: &BTreeMap<String, Counted>) -> String {
+fn hash_of(rows: u64, fields: &BTreeMap<String, Counted>, slices: &Slices) -> String {
     let mut hash = Hash::default();
     hash.count(rows);
     for (subject, counted) in fields {
         hash.text(subject);
         hash.axis(&counted.axis);
         hash.tally(&counted.tally);
+    }
+    // The names say which dimensions there are.
+    for (name, slice) in &slices.counts {
+        hash.text(name);
+        hash.counts(&[slice.rows, slice.tallies.len() as u64]);
+        for (subject, tally) in &slice.tallies {
+            hash.text(subject);
+            hash.tally(tally);
+        }
     }
     hash.finish()
 }

@@ -66,7 +66,7 @@ pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
             let reference = if reference_file::is_named(path) {
                 reference_file::load(path, fields, resolution).context("read the reference")?
             } else {
-                table::reference(path, fields, resolution).context("read the reference")?
+                table::reference(path, fields, resolution, &monitor.slicing).context("read the reference")?
             };
             Ok(Some(Arc::new(reference)))
         }

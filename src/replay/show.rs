@@ -44,7 +44,8 @@ pub struct Summary {
 
 impl Summary {
     pub fn measured(&mut self, measurements: &[Measurement]) {
-        self.windows += 1;
+        // A window is one, however many slices of it are measured apart.
+        self.windows += u64::from(measurements.first().is_some_and(|first| first.slice.is_empty()));
         self.measurements += measurements.len() as u64;
         self.last_end = measurements.first().map(|measurement| measurement.window_end);
     }
@@ -68,8 +69,8 @@ impl Summary {
 pub struct Show {
     format: Format,
     out: io::BufWriter<io::Stdout>,
-    /// For the table: the course of each statistic, by version, family, subject and name.
-    courses: BTreeMap<(String, Family, String, String), Course>,
+    /// For the table: the course of each statistic, by version, slice, family, subject and name.
+    courses: BTreeMap<(String, String, Family, String, String), Course>,
 }
 
 #[derive(Default)]
@@ -160,7 +161,7 @@ impl Show {
     }
 
     fn note(&mut self, m: &Measurement) {
-        let key = (m.version.clone(), m.family, m.subject.clone(), m.statistic.clone());
+        let key = (m.version.clone(), m.slice.clone(), m.family, m.subject.clone(), m.statistic.clone());
         let course = self.courses.entry(key).or_default();
         course.windows += 1;
         course.undefined += u64::from(m.value.is_none());
@@ -187,7 +188,12 @@ impl Show {
             "threshold",
             "breached"
         )?;
-        for ((version, family, subject, statistic), course) in &mut self.courses {
+        let mut before = "";
+        for ((version, slice, family, subject, statistic), course) in &mut self.courses {
+            if before != slice {
+                writeln!(self.out, "{}", if slice.is_empty() { "all rows" } else { slice })?;
+                before = slice;
+            }
             course.values.sort_by(f64::total_cmp);
             let median = course.values.get(course.values.len() / 2);
             let shown = |number: Option<&f64>| number.map_or("-".to_owned(), |number| format!("{number:.4}"));

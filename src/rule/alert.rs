@@ -112,6 +112,8 @@ pub struct RetrainRequest {
     pub retrain: String,
     pub model: String,
     pub version: String,
+    /// Which rows it is about: `""` for all.
+    pub slice: String,
     /// The rule that asks, and its condition.
     pub alert: String,
     pub condition: String,
@@ -120,7 +122,7 @@ pub struct RetrainRequest {
     pub window_end: Time,
     /// The measurements that the condition names, for each subject.
     pub evidence: Vec<Measurement>,
-    /// The rows of the window: for each partition, the first and the last offset.
+    /// The rows of the window and slice: for each partition, the first and the last offset.
     pub offsets: Vec<OffsetRange>,
     /// No further request of this name for this model and version before this event time.
     pub quiet_until: Time,

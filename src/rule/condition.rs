@@ -15,7 +15,7 @@ use crate::stat::{self, On};
 /// `family.statistic` is the statistic's value for the subject at hand, so the condition is asked once for each subject
 /// that has all the statistics it names in this way; `family.subject.statistic` is that of a fixed subject. A statistic
 /// of a log as a whole is that of the log which carries the subject, or of each log if there is no subject. Either may
-/// be followed by a field of the measurement, as in `drift.ks.p_value`. `rows`, `subject`, `version` and `model` are
+/// be followed by a field of the measurement, as in `drift.ks.p_value`. `rows`, `subject`, `version`, `slice` and `model` are
 /// variables too. A value that is undefined makes the condition unknown, unless the rest decides it alone.
 pub struct Condition {
     text: String,
@@ -62,7 +62,7 @@ const ATTRIBUTES: [(&str, Attribute); 10] = [
     ("rows", Attribute::Rows),
 ];
 
-const VARIABLES: [&str; 4] = ["rows", "subject", "version", "model"];
+const VARIABLES: [&str; 5] = ["rows", "subject", "version", "slice", "model"];
 
 const EXAMPLE: &str = "write for example `drift.psi > 0.2`";
 
@@ -140,7 +140,7 @@ impl Condition {
                 };
             }
             let _ = context.add_variable("rows", number);
-            for name in ["subject", "version", "model"] {
+            for name in ["subject", "version", "slice", "model"] {
                 let _ = context.add_variable(name, "");
             }
             match Value::resolve(&self.expression, &context) {
@@ -225,6 +225,7 @@ impl Condition {
             let _ = context.add_variable("rows", rows as f64);
             let _ = context.add_variable("subject", subject);
             let _ = context.add_variable("version", first.version.as_str());
+            let _ = context.add_variable("slice", first.slice.as_str());
             let _ = context.add_variable("model", first.model.as_str());
         }
         match Value::resolve(&self.expression, &context) {

@@ -39,9 +39,31 @@ enum Stage {
 #[derive(Debug)]
 struct OpenPane {
     axes: Axes,
+    whole: Part,
+    /// By their place in the slicer, those that have rows.
+    slices: BTreeMap<usize, Part>,
+}
+
+/// All rows of a pane, or those of a slice.
+#[derive(Debug)]
+struct Part {
     rows: u64,
     offsets: (i64, i64),
     fields: Vec<FieldTally>,
+}
+
+impl Part {
+    fn new(axes: &Axes, first: i64) -> Part {
+        Part { rows: 0, offsets: (first, first), fields: axes.axes.iter().map(FieldTally::empty).collect() }
+    }
+
+    fn count(&mut self, axes: &Axes, columns: &[Column], chosen: Chosen, last: i64) {
+        self.rows += chosen.count();
+        self.offsets.1 = last;
+        for ((tally, axis), column) in self.fields.iter_mut().zip(axes.axes.iter()).zip(columns) {
+            tally.observe(axis, column, chosen);
+        }
+    }
 }
 
 /// The rows of a batch that go to one pane of one version.
@@ -73,7 +95,7 @@ impl Counter {
 
     /// The offset of the first row of any open pane.
     pub fn first_open(&self) -> Option<i64> {
-        self.open.values().map(|pane| pane.offsets.0).min()
+        self.open.values().map(|pane| pane.whole.offsets.0).min()
     }
 
     pub fn observe(&mut self, rows: &Rows, rejected: &mut Vec<Rejected>) -> Progress {
@@ -189,20 +211,22 @@ impl Counter {
                 return 0;
             }
         };
-        let (first, last) =
-            (rows.offsets[group.rows[0] as usize], rows.offsets[group.rows[group.rows.len() - 1] as usize]);
+        let offsets =
+            |chosen: &[u32]| (rows.offsets[chosen[0] as usize], rows.offsets[chosen[chosen.len() - 1] as usize]);
+        let (first, last) = offsets(&group.rows);
         let pane = self.open.entry((group.pane, group.version)).or_insert_with(|| OpenPane {
             axes: axes.clone(),
-            rows: 0,
-            offsets: (first, last),
-            fields: axes.axes.iter().map(FieldTally::empty).collect(),
+            whole: Part::new(axes, first),
+            slices: BTreeMap::new(),
         });
         let count = group.rows.len();
         let chosen = if count == rows.len() { Chosen::All(count) } else { Chosen::Some(&group.rows) };
-        pane.rows += count as u64;
-        pane.offsets.1 = last;
-        for ((tally, axis), column) in pane.fields.iter_mut().zip(pane.axes.axes.iter()).zip(columns) {
-            tally.observe(axis, column, chosen);
+        pane.whole.count(&pane.axes, columns, chosen, last);
+        let apart = pane.axes.slicer.apart(group.rows.iter().copied(), |place| columns.get(place));
+        for (slice, chosen) in apart.into_iter().enumerate().filter(|(_, chosen)| !chosen.is_empty()) {
+            let (first, last) = offsets(&chosen);
+            let part = pane.slices.entry(slice).or_insert_with(|| Part::new(&pane.axes, first));
+            part.count(&pane.axes, columns, Chosen::Some(&chosen), last);
         }
         let again = group.rows.partition_point(|&row| rows.offsets[row as usize] < self.position);
         (count - again) as u64
@@ -245,12 +269,16 @@ impl Counter {
     fn close(&mut self, frontier: Time) -> Vec<Pane> {
         let still_open = self.open.split_off(&(frontier, "".into()));
         let closed = std::mem::replace(&mut self.open, still_open);
-        let pack = |((start, version), pane): ((Time, Arc<str>), OpenPane)| {
-            let (model, partition) = (self.plan.model.clone(), self.partition.clone());
-            let key = PaneKey { model, start, version, slice: "".into(), partition };
-            Pane::new(key, pane.axes.hash, pane.rows, pane.offsets, &pane.fields)
-        };
-        closed.into_iter().map(pack).collect()
+        let mut panes = Vec::new();
+        for ((start, version), OpenPane { axes, whole, slices }) in closed {
+            let sliced = slices.into_iter().map(|(slice, part)| (axes.slicer.names()[slice].clone(), part));
+            for (slice, part) in std::iter::once(("".into(), whole)).chain(sliced) {
+                let (model, partition) = (self.plan.model.clone(), self.partition.clone());
+                let key = PaneKey { model, start, version: version.clone(), slice, partition };
+                panes.push(Pane::new(key, axes.hash.clone(), part.rows, part.offsets, &part.fields));
+            }
+        }
+        panes
     }
 }
 

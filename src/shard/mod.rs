@@ -9,6 +9,7 @@ use crate::grid::Axis;
 use crate::pane::{Pane, Partition};
 use crate::rows::{Rejected, Rows};
 use crate::schema::Plausible;
+use crate::slice::Slicer;
 use crate::time::{Span, Time, Windowing};
 use counter::Counter;
 
@@ -40,17 +41,27 @@ pub struct Counted {
     pub scale: f64,
 }
 
-/// The axes of a plan's fields, in their order, and the hash of the reference that fixed them.
+/// The axes of a plan's fields, in their order, how rows are sliced, and the hash of the reference that fixed both.
 #[derive(Clone, Debug)]
 pub struct Axes {
     pub hash: Arc<str>,
     pub axes: Arc<[Axis]>,
+    /// Its columns are those of the fields.
+    pub slicer: Slicer,
 }
 
 impl Axes {
+    /// The same axes, with the rows of these slices counted apart as well.
+    pub fn sliced(self, slicer: Slicer) -> Axes {
+        if slicer.names().is_empty() {
+            return self;
+        }
+        Axes { hash: format!("{}-{}", self.hash, slicer.hash()).into(), slicer, ..self }
+    }
+
     /// The same axes for panes of this length, with which panes of another length must not be merged.
     pub fn for_panes(self, every: Span) -> Axes {
-        Axes { hash: format!("{}-{every}", self.hash).into(), axes: self.axes }
+        Axes { hash: format!("{}-{every}", self.hash).into(), ..self }
     }
 }
 

@@ -62,7 +62,7 @@ fn state(published: i64) -> State {
 
 fn learnt(model: &str) -> (LearntKey, Arc<Reference>) {
     let key = LearntKey { model: model.into(), version: "7".into(), topic: "credit.predictions".into() };
-    (key, Arc::new(Reference { name: "learnt".into(), hash: "12".into(), rows: 500, fields: BTreeMap::new() }))
+    (key, Arc::new(Reference::new("learnt", 500, BTreeMap::new())))
 }
 
 fn letter(sequence: u64) -> Letter {

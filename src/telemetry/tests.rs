@@ -287,6 +287,7 @@ fn request() -> RetrainRequest {
         retrain: "nightly".to_owned(),
         model: "credit".to_owned(),
         version: "7".to_owned(),
+        slice: String::new(),
         alert: "FeatureDrift".to_owned(),
         condition: "drift.psi > 0.2".to_owned(),
         subjects: vec![],
@@ -320,6 +321,7 @@ fn monitor() -> Monitor {
         },
         reference: Source::Learnt { rows: 100 },
         resolution: 100,
+        slicing: Default::default(),
         windowing: Windowing {
             size: Span(3_600_000),
             every: Span(300_000),

@@ -3,12 +3,14 @@
 mod alerts;
 mod measures;
 mod schema;
+mod slices;
 
 use std::collections::BTreeSet;
 
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
 use crate::monitor::{Input, Monitor, Source};
 use crate::schema::Field;
+use crate::slice::Slicing;
 use crate::source::{reference_file, table};
 use crate::time::{Span, Windowing};
 
@@ -25,7 +27,7 @@ fn monitor(
     receivers: Option<&BTreeSet<String>>,
     model: &mut Option<(String, Position)>,
 ) -> Option<Monitor> {
-    map.refuse(&["labels", "slices", "fairness", "protected", "id"]);
+    map.refuse(&["labels", "fairness", "protected", "id"]);
     *model = map.need("model", "credit", |item| Some((item.text()?.to_owned(), item.at())));
     let schema = map.need("schema", "{time: ts}", schema::read);
     let fields = schema.as_ref().map(|schema| schema.fields.as_slice());
@@ -33,6 +35,8 @@ fn monitor(
     let windowing = map.need("window", "{size: 1h}", window);
     let min_rows = windowing.as_ref().map(|windowing| windowing.min_rows);
     let reference = map.need("reference", "{dataset: reference.parquet}", |item| reference(item, min_rows));
+    let known = slices::Known { fields, inputs: inputs.as_deref(), min_rows };
+    let slicing = map.or("slices", Slicing::default(), |item| slices::read(item, &known));
     let drift = map.find("drift");
     let quality = map.find("quality");
     let measures = measures::read(drift, quality, fields);
@@ -48,6 +52,7 @@ fn monitor(
         reference,
         resolution,
         windowing: windowing?,
+        slicing: slicing?,
         measures,
         judging,
         rules: rules?,

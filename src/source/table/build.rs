@@ -9,9 +9,10 @@ use std::thread;
 
 use super::{Lookup, Table, TableError};
 use crate::grid::Axis;
-use crate::reference::{Counted, Reference, Survey};
+use crate::reference::{Counted, Reference, SliceTallies, Slices, Survey};
 use crate::rows::Rows;
 use crate::schema::Field;
+use crate::slice::{Combinations, Slicer, Slicing};
 use crate::tally::{Chosen, FieldTally, Tally};
 
 /// Bytes in which the axes of all fields are looked for.
@@ -43,17 +44,22 @@ pub struct Built {
     pub passes: u32,
 }
 
-/// The reference that a file makes for these fields.
+/// The reference that a file makes for these fields, sliced.
 ///
 /// # Errors
 /// When the file cannot be read, or has no rows or none of the columns.
-pub fn reference(path: &FilePath, fields: &[Field], resolution: usize) -> Result<Reference, TableError> {
-    reference_of(&[path.to_owned()], fields, resolution, &|_| true).map(|built| built.reference)
+pub fn reference(
+    path: &FilePath,
+    fields: &[Field],
+    resolution: usize,
+    slicing: &Slicing,
+) -> Result<Reference, TableError> {
+    reference_of(&[path.to_owned()], fields, resolution, slicing, &|_| true).map(|built| built.reference)
 }
 
 /// The reference that some files make together. `go_on` is told of the progress, and says whether to go on.
 ///
-/// It is the one that [`Reference::build`] would make of all rows, in memory that does not grow with them: at most 16
+/// It is the one that [`Reference::build_in_slices`] would make of all rows, in memory that does not grow with them: at most 16
 /// MiB for each field, and 192 MiB for all as far as there are not thousands, beside the few megabytes of rows that each
 /// thread works on. The files are read two times, or three or four where a numeric field has more than a hundred
 /// thousand distinct values; only the fields that need it are read in between.
@@ -65,6 +71,7 @@ pub fn reference_of(
     paths: &[PathBuf],
     fields: &[Field],
     resolution: usize,
+    slicing: &Slicing,
     go_on: &(dyn Fn(Progress) -> bool + Sync),
 ) -> Result<Built, TableError> {
     let mut tables = Vec::new();
@@ -74,6 +81,8 @@ pub fn reference_of(
     Table::unite(&mut tables);
     let memory = (MEMORY / fields.len().max(1)).clamp(LEAST, MOST);
     let mut surveys: Vec<Survey> = fields.iter().map(|field| Survey::new(field, resolution, memory)).collect();
+    let dimensions: Vec<Option<Vec<usize>>> = slicing.by.iter().map(|subjects| places_of(subjects, fields)).collect();
+    let combinations: Vec<Mutex<Combinations>> = dimensions.iter().map(|_| Mutex::default()).collect();
     let (mut open, mut pass, mut rows) = ((0..fields.len()).collect::<Vec<usize>>(), 1, None);
     while !open.is_empty() {
         let observed: Vec<Mutex<&mut Survey>> = surveys
@@ -84,7 +93,14 @@ pub fn reference_of(
             .collect();
         let before = rows.unwrap_or(0) * u64::from(pass - 1);
         let scan = Scan { pass, is_last: false, before, places: &open, go_on };
-        let seen = scan.run(&tables, &|place, batch| locked(&observed[place]).observe(&batch.columns[place]))?;
+        let seen = scan.run(&tables, &|batch, order| {
+            order.for_each(|place| locked(&observed[place]).observe(&batch.columns[place]));
+            // The first pass reads every field.
+            for (places, found) in dimensions.iter().zip(&combinations).filter(|_| pass == 1) {
+                let columns = places.iter().flatten().map(|&place| &batch.columns[place]).collect::<Vec<_>>();
+                locked(found).observe(&columns);
+            }
+        })?;
         drop(observed);
         check(&tables, *rows.get_or_insert(seen), seen)?;
         open.retain(|&place| surveys[place].end_pass());
@@ -98,19 +114,49 @@ pub fn reference_of(
         return Err(none_of(&tables, fields, paths));
     }
     let axes: Vec<Axis> = places.iter().filter_map(|&place| surveys[place].axis()).collect();
-    let tallies: Vec<Mutex<FieldTally>> = axes.iter().map(|axis| Mutex::new(FieldTally::empty(axis))).collect();
+    let is_there = |of: &Vec<usize>| of.iter().all(|place| places.contains(place));
+    let combinations = combinations.into_iter().zip(&dimensions).map(|(found, of)| {
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        of.as_ref().is_some_and(is_there).then_some(found)
+    });
+    let dimensions = slicing.choose_among(combinations.collect());
+    let subjects: Vec<&str> = places.iter().map(|&place| fields[place].subject.as_str()).collect();
+    let slicer = Slicer::new(&dimensions, |subject| subjects.iter().position(|known| *known == subject));
+    let slices = slicer.names().len();
+    let tallies: Vec<Mutex<(FieldTally, SliceTallies)>> =
+        axes.iter().map(|axis| Mutex::new((FieldTally::empty(axis), SliceTallies::new(axis, slices)))).collect();
+    let rows_of: Vec<AtomicU64> = (0..slices).map(|_| AtomicU64::new(0)).collect();
     let before = rows.unwrap_or(0) * u64::from(pass - 1);
     let scan = Scan { pass, is_last: true, before, places: &places, go_on };
-    let seen = scan.run(&tables, &|place, batch| {
-        locked(&tallies[place]).observe(&axes[place], &batch.columns[place], Chosen::All(batch.len()));
+    let seen = scan.run(&tables, &|batch, order| {
+        let apart = slicer.apart(0..batch.len() as u32, |place| batch.columns.get(place));
+        for (count, rows) in rows_of.iter().zip(&apart) {
+            count.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        }
+        order.for_each(|place| {
+            let (axis, column) = (&axes[place], &batch.columns[place]);
+            let (whole, in_slices) = &mut *locked(&tallies[place]);
+            whole.observe(axis, column, Chosen::All(batch.len()));
+            in_slices.observe(axis, column, &apart);
+        });
     })?;
     check(&tables, rows.unwrap_or(seen), seen)?;
-    let tallies = tallies.into_iter().map(|tally| tally.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let counted = axes.into_iter().zip(tallies).map(|(axis, tally)| Counted { axis, tally });
-    let subject = |place: &usize| fields[*place].subject.clone();
-    let reference = Reference::new(&name(paths), seen, places.iter().map(subject).zip(counted).collect());
+    let (mut counted, mut sliced) = (BTreeMap::new(), Vec::new());
+    for ((subject, axis), tallies) in subjects.iter().zip(axes).zip(tallies) {
+        let (tally, in_slices) = tallies.into_inner().unwrap_or_else(PoisonError::into_inner);
+        counted.insert((*subject).to_owned(), Counted { axis, tally });
+        sliced.push(((*subject).to_owned(), in_slices));
+    }
+    let rows_of: Vec<u64> = rows_of.into_iter().map(AtomicU64::into_inner).collect();
+    let slices = Slices::gathered(dimensions, slicer.names(), &rows_of, sliced);
+    let reference = Reference::new(&name(paths), seen, counted).with(slices);
     let distinct = surveys.iter().filter_map(|survey| Some((survey.field().subject.clone(), survey.distinct()?)));
     Ok(Built { reference, distinct: distinct.collect(), passes: pass })
+}
+
+/// Where the fields of a dimension are; `None` when one is not among them.
+fn places_of(subjects: &[String], fields: &[Field]) -> Option<Vec<usize>> {
+    subjects.iter().map(|subject| fields.iter().position(|field| field.subject == *subject)).collect()
 }
 
 fn first(paths: &[PathBuf]) -> PathBuf {
@@ -142,6 +188,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is done with a batch, and with its columns in this order.
+type Visit<'a> = dyn Fn(&Rows, &mut dyn Iterator<Item = usize>) + Sync + 'a;
+
 /// A pass over all rows.
 struct Scan<'a> {
     pass: u32,
@@ -154,9 +203,9 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Shows each column of every batch to `visit`, on as many threads as there are cores and in no particular order.
-    /// Returns how many rows there were.
-    fn run(&self, tables: &[Table], visit: &(dyn Fn(usize, &Rows) + Sync)) -> Result<u64, TableError> {
+    /// Shows every batch to `visit`, and in which order to take its columns, on as many threads as there are cores and in
+    /// no particular order of batches. Returns how many rows there were.
+    fn run(&self, tables: &[Table], visit: &Visit) -> Result<u64, TableError> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let bytes = tables.iter().map(Table::bytes).sum();
         let (rows, mut before) = (AtomicU64::new(0), 0);
@@ -173,7 +222,7 @@ impl Scan<'_> {
                         // The threads begin at different columns, since each column is for one at a time.
                         let columns = self.places.len();
                         let offset = thread * columns / threads;
-                        (0..columns).for_each(|place| visit((place + offset) % columns, &batch));
+                        visit(&batch, &mut (0..columns).map(|place| (place + offset) % columns));
                         rows.fetch_add(batch.len() as u64, Ordering::Relaxed);
                     }
                     let Scan { pass, is_last, .. } = *self;

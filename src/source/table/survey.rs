@@ -142,6 +142,7 @@ fn is_code(text: &str) -> bool {
 ///
 /// # Errors
 /// Why lines cannot be surveyed.
+#[derive(Debug)]
 pub enum Fault {
     Io(io::Error),
     /// A line is no record, and no other is.

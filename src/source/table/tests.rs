@@ -11,6 +11,7 @@ use polars::prelude::{Column as Series, DataFrame, IntoColumn, NamedFrom, Parque
 use super::*;
 use crate::reference::Reference;
 use crate::schema::{Field, Role};
+use crate::slice::Slicing;
 use crate::time::Time;
 
 /// A folder that goes with the test.
@@ -175,7 +176,7 @@ fn the_same_rows_make_the_same_reference_in_every_format() {
         folder.file("log.ndjson", &as_ndjson()),
         folder.file("log.jsonl.gz", &gzip(&as_ndjson())),
     ];
-    let references = files.map(|path| reference(&path, &fields(), 100).expect("a reference"));
+    let references = files.map(|path| reference(&path, &fields(), 100, &Slicing::default()).expect("a reference"));
     for other in &references {
         assert_eq!(other.fields, references[0].fields, "{}", other.name);
         assert_eq!(other.hash, references[0].hash, "{}", other.name);
@@ -241,14 +242,17 @@ fn several_files_are_one_data_set_and_what_is_read_in_passes_is_what_is_read_at_
     let mixed = [folder.file("a.parquet", &as_parquet()), folder.file("b.ndjson", &as_ndjson())];
     for (paths, rows) in [(&csv[..], ROWS), (&one, ROWS), (&mixed, 2 * ROWS)] {
         for resolution in [2, 100, 20_000] {
-            let built = reference_of(paths, &fields(), resolution, &|_| true).expect("a reference");
+            let built =
+                reference_of(paths, &fields(), resolution, &Slicing::default(), &|_| true).expect("a reference");
             assert_eq!(built.reference.rows, rows as u64);
             assert_eq!(built.reference.fields, whole(paths, &fields(), resolution).fields);
             assert_eq!(built.reference.hash, whole(paths, &fields(), resolution).hash);
             assert_eq!((built.distinct["latency"], built.distinct["purpose"]), (400, 4));
         }
     }
-    let built = |paths: &[PathBuf]| reference_of(paths, &fields(), 100, &|_| true).expect("a reference").reference;
+    let built = |paths: &[PathBuf]| {
+        reference_of(paths, &fields(), 100, &Slicing::default(), &|_| true).expect("a reference").reference
+    };
     assert_eq!(built(&csv).hash, built(&one).hash);
     assert_eq!(built(&csv).name, "1.csv and 1 more");
     // A value that only one of the files has says what all of them mean.
@@ -267,14 +271,14 @@ fn the_progress_is_told_and_can_be_ended() {
         told.lock().expect("nobody panicked").push(progress);
         true
     };
-    reference_of(&paths, &fields(), 100, &tell).expect("a reference");
+    reference_of(&paths, &fields(), 100, &Slicing::default(), &tell).expect("a reference");
     let told: Vec<Progress> = told.into_inner().expect("nobody panicked");
     let bytes = paths.iter().map(|path| path.metadata().expect("it is there").len()).sum::<u64>();
     assert!(told.iter().all(|progress| progress.position <= bytes && progress.bytes == bytes));
     let last = told.last().expect("there was some");
     assert_eq!((last.rows, last.position, last.pass, last.is_last), (2 * ROWS as u64, bytes, 2, true));
     let refuse = |progress: Progress| !progress.is_last;
-    let refused = reference_of(&paths, &fields(), 100, &refuse).map(|built| built.passes);
+    let refused = reference_of(&paths, &fields(), 100, &Slicing::default(), &refuse).map(|built| built.passes);
     assert!(matches!(refused, Err(TableError::Interrupted)));
 }
 
@@ -287,14 +291,15 @@ fn a_field_that_the_file_does_not_have_is_not_in_the_reference() {
         folder.file("a.json", b"{\"income\":1}\n{\"income\":2}"),
         folder.file("a.parquet", &parquet(vec![series("income", vec![1.0, 2.0])])),
     ] {
-        let reference = reference(&path, &fields, 10).expect("a reference");
+        let reference = reference(&path, &fields, 10, &Slicing::default()).expect("a reference");
         assert_eq!(reference.fields.keys().collect::<Vec<_>>(), ["income"]);
     }
 }
 
 #[track_caller]
 fn check_error(path: &FilePath, expected: &str) {
-    let error = reference(path, &fields(), 10).map(|reference| reference.rows).expect_err("no reference");
+    let error =
+        reference(path, &fields(), 10, &Slicing::default()).map(|reference| reference.rows).expect_err("no reference");
     let text = error.to_string();
     let (start, message) = text.split_at(path.display().to_string().len());
     assert_eq!(start, path.display().to_string());
@@ -343,6 +348,6 @@ fn a_damaged_parquet_file_is_an_error_and_not_the_end() {
         let place = at % bytes.len();
         bytes[place] ^= 0x55;
         // Damage to a value goes unseen, as the pages carry no checksum; all that is asked is to come back.
-        let _ = reference(&folder.file("hurt.parquet", &bytes), &fields(), 10);
+        let _ = reference(&folder.file("hurt.parquet", &bytes), &fields(), 10, &Slicing::default());
     }
 }
