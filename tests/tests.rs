@@ -9,6 +9,9 @@ mod documents;
 /// The face of the program: arguments, output, exit codes, and what it says to somebody who made a mistake.
 mod cli;
 
+/// Two files compared by the program: its answer, its forms and its exit codes.
+mod compare;
+
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 
