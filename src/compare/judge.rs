@@ -165,7 +165,7 @@ fn change(axis: &Axis, reference: &FieldTally, current: &FieldTally) -> Option<S
                     let shift = (to - from) / deviation;
                     shift.is_finite().then(|| format!("mean {} sd", side::signed(shift)))
                 }
-                None => Some(format!("mean {} → {}", side::short(from), side::short(to))),
+                None => (from != to).then(|| format!("mean {} → {}", side::short(from), side::short(to))),
             }
         }
         (Axis::Categorical(vocabulary), FieldTally::Categorical(before), FieldTally::Categorical(after)) => {
