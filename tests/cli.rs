@@ -57,6 +57,7 @@ fn every_command_has_its_help() {
         ("demo", &["--duration", "--quiet", "--listen"]),
         ("check", &["[PATHS]"]),
         ("replay", &["--monitor", "--format", "<DATA>"]),
+        ("compare", &["<REFERENCE>", "<CURRENT>", "--monitor", "--format", "--output"]),
     ] {
         let help = folder.run(&[command, "-h"]);
         assert_eq!(code(&help), Some(0));
@@ -76,6 +77,8 @@ fn wrong_usage_ends_with_2() {
         &["frobnicate"],
         &["replay"],
         &["replay", "rows.json"],
+        &["compare", "rows.json"],
+        &["compare", "a.csv", "b.csv", "--format", "xml"],
         &["run", "--listen", "x"],
         &["demo", "--duration", "soon"],
         &["replay", "rows.json", "--monitor", "m.yaml", "--format", "xml"],

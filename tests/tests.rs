@@ -12,6 +12,9 @@ mod cli;
 /// A data set of any size becomes a reference file, which a monitor reads in its place.
 mod profile;
 
+/// Two files compared by the program: its answer, its forms and its exit codes.
+mod compare;
+
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 

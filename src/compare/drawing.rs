@@ -138,17 +138,18 @@ fn numbers(grid: &Grid, reference: &NumericTally, current: &NumericTally) -> Dra
     let (start, end) = (place(low), place(high));
     // Bins that hold now one and now two whole numbers would draw a comb.
     let is_whole = !is_skew && end - start >= BINS as f64 && values.iter().all(|value| value.fract() == 0.0);
-    let (start, width) = if is_whole {
-        (start - 0.5, ((end - start + 1.0) / BINS as f64).ceil())
+    let (start, width, count) = if is_whole {
+        let width = ((end - start + 1.0) / BINS as f64).ceil();
+        (start - 0.5, width, ((end - start + 1.0) / width).ceil() as usize)
     } else {
-        (start, (end - start) / BINS as f64)
+        (start, (end - start) / BINS as f64, BINS)
     };
     if !width.is_finite() || width <= 0.0 {
         return Drawing { bins: Vec::new(), beside: vec![Bin::named("all", [1.0, 1.0])], scale };
     }
     let back = |x: f64| if is_skew { x.exp() } else { x };
-    let sides = [reference, current].map(|tally| spread(grid, tally, &place, start, width));
-    let bins = (0..BINS).map(|bin| Bin {
+    let sides = [reference, current].map(|tally| spread(grid, tally, &place, start, width, count));
+    let bins = (0..count).map(|bin| Bin {
         low: back(start + width * bin as f64),
         high: back(start + width * (bin + 1) as f64),
         ..Bin::named("", [sides[0].1[bin] / rows[0], sides[1].1[bin] / rows[1]])
@@ -167,31 +168,33 @@ fn spread(
     place: &dyn Fn(f64) -> f64,
     start: f64,
     width: f64,
+    count: usize,
 ) -> (f64, Vec<f64>, f64) {
-    let (mut below, mut bins, mut above) = (0.0, vec![0.0; BINS], 0.0);
+    let (mut below, mut bins, mut above) = (0.0, vec![0.0; count], 0.0);
+    let end = count as f64;
     let at = |x: f64| (place(x) - start) / width;
-    for (cell, &count) in tally.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let count = count as f64;
+    for (cell, &rows) in tally.counts.iter().enumerate().filter(|(_, rows)| **rows > 0) {
+        let rows = rows as f64;
         let (low, high) = grid.bounds(cell);
         let (from, to) = (at(low), at(high));
         if !from.is_finite() {
-            below += count;
+            below += rows;
         } else if !to.is_finite() {
-            above += count;
+            above += rows;
         } else if to - from <= 1e-9 {
             // The end of the range belongs to the last bin.
             match from {
-                x if x < -1e-9 => below += count,
-                x if x > BINS as f64 + 1e-9 => above += count,
-                x => bins[(x.max(0.0) as usize).min(BINS - 1)] += count,
+                x if x < -1e-9 => below += rows,
+                x if x > end + 1e-9 => above += rows,
+                x => bins[(x.max(0.0) as usize).min(count - 1)] += rows,
             }
         } else {
-            let part = |a: f64, b: f64| (b.min(to) - a.max(from)).max(0.0) / (to - from) * count;
+            let part = |a: f64, b: f64| (b.min(to) - a.max(from)).max(0.0) / (to - from) * rows;
             below += part(f64::NEG_INFINITY, 0.0);
-            above += part(BINS as f64, f64::INFINITY);
-            let (first, last) = (from.clamp(0.0, BINS as f64) as usize, to.clamp(0.0, BINS as f64).ceil() as usize);
-            for (bin, rows) in bins.iter_mut().enumerate().take(last.min(BINS)).skip(first) {
-                *rows += part(bin as f64, bin as f64 + 1.0);
+            above += part(end, f64::INFINITY);
+            let (first, last) = (from.clamp(0.0, end) as usize, to.clamp(0.0, end).ceil() as usize);
+            for (bin, share) in bins.iter_mut().enumerate().take(last.min(count)).skip(first) {
+                *share += part(bin as f64, bin as f64 + 1.0);
             }
         }
     }
@@ -253,5 +256,14 @@ mod tests {
         assert_eq!(drawing(&skew, &skew, 2048).scale, Scale::Logarithmic);
         let even: Vec<f64> = (0..5000).map(f64::from).collect();
         assert_eq!(drawing(&even, &even, 2048).scale, Scale::Linear);
+    }
+
+    #[test]
+    fn bins_of_whole_numbers_hold_equally_many_and_end_with_the_data() {
+        let ages: Vec<f64> = (18..=89).map(f64::from).collect();
+        let drawing = drawing(&ages, &ages, 2048);
+        assert_eq!(drawing.bins.len(), 36);
+        assert!(drawing.bins.iter().all(|bin| (bin.reference - 1.0 / 36.0).abs() < 1e-12));
+        assert_eq!(drawing.bins.last().map(|bin| bin.high), Some(89.5));
     }
 }

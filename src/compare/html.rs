@@ -12,7 +12,7 @@ use crate::stat;
 use super::drawing::{Bin, Drawing, Scale};
 use super::headline::{headline, strongest};
 use super::judge::Compared;
-use super::side::{QUANTILES, Summary, cut, grouped, percent, probability, short};
+use super::side::{QUANTILES, Summary, cut, grouped, middle, percent, probability, short};
 use super::terminal::{is_shown, kind};
 use super::{Comparison, Told, Verdict};
 
@@ -204,10 +204,7 @@ fn cells(side: &Summary) -> Vec<String> {
             cells.extend([numbers.mean, numbers.standard_deviation, numbers.min].map(number));
             for share in QUANTILES {
                 let found = numbers.quantiles.iter().find(|quantile| quantile.share == share);
-                cells.push(found.map_or("–".to_owned(), |quantile| {
-                    let (low, high) = (short(quantile.low), short(quantile.high));
-                    if low == high { low } else { format!("{low} … {high}") }
-                }));
+                cells.push(middle(found));
             }
             cells.push(number(numbers.max));
         }
@@ -242,6 +239,10 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 150.0;
 const LINE: f64 = 30.0;
 const BAR: f64 = 330.0;
+/// The least share of the rows that is worth a bar, and the least to which a full bar is set, so that a few rows do not
+/// look like many.
+const LEAST: f64 = 0.0001;
+const LEAST_SCALE: f64 = 0.1;
 
 impl Picture {
     fn of(drawing: &Drawing) -> Picture {
@@ -252,12 +253,12 @@ impl Picture {
         } else {
             picture.curves(drawing);
         }
-        // What is nowhere is not drawn.
-        bars.extend(drawing.beside.iter().filter(|bin| bin.reference > 0.0 || bin.current > 0.0));
-        let most = bars.iter().map(|bin| bin.reference.max(bin.current)).fold(0.0, f64::max);
+        // What is next to nowhere is not drawn.
+        bars.extend(drawing.beside.iter().filter(|bin| bin.reference.max(bin.current) >= LEAST));
+        let most = bars.iter().map(|bin| bin.reference.max(bin.current)).fold(LEAST_SCALE, f64::max);
         let top = if picture.height > 0.0 { picture.height + 12.0 } else { 0.0 };
         for (at, bin) in bars.iter().enumerate() {
-            let length = |share: f64| if most > 0.0 { share / most * BAR } else { 0.0 };
+            let length = |share: f64| share / most * BAR;
             picture.bars.push(Bar {
                 y: top + at as f64 * LINE,
                 name: cut(&bin.name, 26),

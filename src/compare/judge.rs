@@ -122,6 +122,9 @@ fn column(question: &Question, both: &Both, field: usize, measurements: Vec<Meas
     let field = &question.fields[field];
     let counted = both.reference.fields.get(&field.subject)?;
     let current = both.current.get(&field.subject)?;
+    if measurements.is_empty() {
+        return None;
+    }
     let is_breached = |family| measurements.iter().any(|m| m.family == family && m.breached == Some(true));
     let (drifted, worse_quality) = (is_breached(Family::Drift), is_breached(Family::Quality));
     let strongest = measurements
@@ -162,7 +165,7 @@ fn change(axis: &Axis, reference: &FieldTally, current: &FieldTally) -> Option<S
                     let shift = (to - from) / deviation;
                     shift.is_finite().then(|| format!("mean {} sd", side::signed(shift)))
                 }
-                None => Some(format!("mean {} → {}", side::short(from), side::short(to))),
+                None => (from != to).then(|| format!("mean {} → {}", side::short(from), side::short(to))),
             }
         }
         (Axis::Categorical(vocabulary), FieldTally::Categorical(before), FieldTally::Categorical(after)) => {

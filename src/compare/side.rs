@@ -115,9 +115,19 @@ pub fn short(number: f64) -> String {
     }
 }
 
-/// The same with the sign, also of what is positive.
+/// A difference in hundredths, with its sign; one that is none in these has none.
 pub fn signed(number: f64) -> String {
-    format!("{number:+.2}")
+    if number.abs() < 0.005 { "0.00".to_owned() } else { format!("{number:+.2}") }
+}
+
+/// The middle of where a quantile is, for which there is more often room than for both ends; `~` where they are far
+/// apart.
+pub fn middle(quantile: Option<&Quantile>) -> String {
+    quantile.map_or("-".to_owned(), |Quantile { low, high, .. }| {
+        let middle = low / 2.0 + high / 2.0;
+        let is_rough = high / 2.0 - low / 2.0 > 0.01 * low.abs().max(high.abs());
+        format!("{}{}", if is_rough { "~" } else { "" }, short(middle))
+    })
 }
 
 /// A probability; what is too small to be told from nothing is only bounded.
@@ -128,7 +138,10 @@ pub fn probability(p: f64) -> String {
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    let digits = if percent != 0.0 && percent < 0.1 { 2 } else { 1 };
+    if percent > 0.0 && percent < 0.005 {
+        return "<0.01 %".to_owned();
+    }
+    let digits = if percent > 0.0 && percent < 0.095 { 2 } else { 1 };
     format!("{percent:.digits$} %")
 }
 
@@ -137,7 +150,7 @@ pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -180,7 +193,9 @@ mod tests {
         ] {
             assert_eq!(short(number), expected);
         }
-        assert_eq!([percent(0.0), percent(0.5), percent(0.000_5)], ["0.0 %", "50.0 %", "0.05 %"]);
+        let percents = [percent(0.0), percent(0.5), percent(0.000_5), percent(1e-7)];
+        assert_eq!(percents, ["0.0 %", "50.0 %", "0.05 %", "<0.01 %"]);
+        assert_eq!([signed(-0.001), signed(0.8), signed(-1.0)], ["0.00", "+0.80", "-1.00"]);
         assert_eq!([grouped(0), grouped(999), grouped(1_234_567)], ["0", "999", "1,234,567"]);
     }
 

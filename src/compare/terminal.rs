@@ -8,7 +8,7 @@ use crate::measurement::{Family, Measurement};
 
 use super::headline::{headline, strongest};
 use super::judge::Compared;
-use super::side::{QUANTILES, Quantile, Summary, cut, grouped, percent, probability, short};
+use super::side::{QUANTILES, Summary, cut, grouped, middle, percent, probability, short};
 use super::{Comparison, Verdict};
 
 /// How wide the longest line may be.
@@ -163,7 +163,7 @@ impl Page {
                 Some(numbers) => {
                     let quantiles = QUANTILES.map(|share| numbers.quantiles.iter().find(|q| q.share == share));
                     let ends = [numbers.mean, numbers.standard_deviation, numbers.min].map(shown).into_iter();
-                    let cells = ends.chain(quantiles.map(quantile)).chain([shown(numbers.max)]);
+                    let cells = ends.chain(quantiles.map(middle)).chain([shown(numbers.max)]);
                     cells.for_each(|cell| row.push_str(&format!(" {cell:>8}")));
                 }
                 None => row.push_str(&commonest(side)),
@@ -210,15 +210,6 @@ pub fn kind(column: &Compared) -> &'static str {
 
 fn shown(number: Option<f64>) -> String {
     number.map_or("-".to_owned(), short)
-}
-
-/// The middle of where a quantile is, since a terminal has no room for both ends; `~` where they are far apart.
-fn quantile(quantile: Option<&Quantile>) -> String {
-    quantile.map_or("-".to_owned(), |Quantile { low, high, .. }| {
-        let middle = low / 2.0 + high / 2.0;
-        let is_rough = (high - low).abs() > 0.02 * middle.abs().max(high.abs());
-        format!("{}{}", if is_rough { "~" } else { "" }, short(middle))
-    })
 }
 
 fn commonest(side: &Summary) -> String {
