@@ -72,10 +72,11 @@ enum Command {
     },
     /// Makes a monitor's reference of a data set of any size, and shows what is in it.
     ///
-    /// The rows are read two times, and once or twice more where a numeric field has more than a hundred thousand
-    /// distinct values. Memory does not grow with them: some 16 MiB for each field, 256 MiB for all. The numbers are
-    /// those of all rows at once, however many there are; only of a category with hundreds of thousands of distinct
-    /// values, those are left out that have less than one in 65,536 of the rows.
+    /// The rows are read two times, and two or three times more where a numeric field has more than a hundred thousand
+    /// distinct values; CSV once before, to see what its texts stand for. Memory does not grow with them: some 24 MiB
+    /// for each field and 256 MiB for all. The numbers are those of all rows at once, however many there are; only of a
+    /// category with hundreds of thousands of distinct values, those are left out that have less than one in 65,536 of
+    /// the rows.
     ///
     /// A monitor uses the file with `reference: {dataset: FILE}`.
     Profile {

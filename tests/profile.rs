@@ -92,7 +92,7 @@ fn a_profile_is_shown_kept_and_read_in_place_of_the_data() {
     let heading = ["numeric", "rows", "null", "mean", "sd", "min", "1 %", "25 %", "50 %", "75 %", "99 %", "max"];
     assert_eq!(line("numeric")[..12], heading);
     assert_eq!(line("income")[..6], ["income", "5000", "100", "19.592", "11.534", "0"]);
-    assert_eq!(line("income")[8..], ["20", "30", "39", "39", "40", "exact, 40"]);
+    assert_eq!(line("income")[8..], ["19", "29", "39", "39", "40", "exact, 40"]);
     assert_eq!(line("amount")[line("amount").len() - 2..], ["4999", "quantiles, 256"]);
     assert_eq!(line("purpose")[1..], ["5000", "2", "2", "0.0 %", "car 70.0 %, home 30.0 %"]);
     assert_eq!(line("not in"), ["not in the data: error"]);
@@ -218,4 +218,12 @@ fn an_interrupt_leaves_nothing_behind() {
     let status = child.wait().expect("it ends");
     assert_eq!(status.code(), Some(130));
     assert_eq!(fs::read_dir(folder.path("")).expect("a folder").count(), 2, "something was left behind");
+}
+
+#[test]
+fn the_help_says_what_it_costs() {
+    let help = succeeds(&Folder::new(), &["profile", "--help"]);
+    for word in ["<DATA>...", "--monitor", "--output", "--force", "read two times", "Memory does not grow"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
 }

@@ -12,7 +12,7 @@ use crate::grid::{Grid, ordered_bits};
 /// The numbers are observed in passes. In the first one, distinct values are counted until there are too many; most
 /// columns have few, and are done. All others are kept as they are, or, when they too are too many, counted in cells by
 /// their leading bits. Each later pass does the same with the cells alone that hold a wanted rank. A cell shrinks by
-/// half at least with each pass, so it ends; a hundred million different numbers take three passes.
+/// half at least with each pass, so it ends; a hundred million different numbers take three or four passes.
 pub struct Order {
     /// The most values of the grid.
     resolution: usize,

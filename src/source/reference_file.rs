@@ -46,7 +46,11 @@ pub enum FileError {
     Newer { path: PathBuf, version: u32 },
     #[error("{}: it is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: &'static str },
-    #[error("{}: it does not fit the monitor: {}; make it anew with `tidegauge profile`", path.display(), reasons.join("; "))]
+    #[error(
+        "{}: it does not fit the monitor: {}; make it anew with `tidegauge profile`",
+        path.display(),
+        reasons.join("; ")
+    )]
     Other { path: PathBuf, reasons: Vec<String> },
 }
 

@@ -59,9 +59,9 @@ pub fn reference(
 
 /// The reference that some files make together. `go_on` is told of the progress, and says whether to go on.
 ///
-/// It is the one that [`Reference::build_in_slices`] would make of all rows, in memory that does not grow with them: at most 16
-/// MiB for each field, and 192 MiB for all as far as there are not thousands, beside the few megabytes of rows that each
-/// thread works on. The files are read two times, or three or four where a numeric field has more than a hundred
+/// It is the one that [`Reference::build_in_slices`] would make of all rows, in memory that does not grow with them:
+/// some 24 MiB for each field, and 256 MiB for all as far as there are not hundreds, beside the few megabytes of rows that
+/// each thread works on. The files are read two times, or four or five where a numeric field has more than a hundred
 /// thousand distinct values; only the fields that need it are read in between.
 ///
 /// # Errors
