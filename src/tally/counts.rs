@@ -82,7 +82,8 @@ impl Counts {
     }
 
     /// The bytes that the counts take beside the struct itself.
-    pub fn bytes(&self) -> usize {
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
         size_of::<u32>() * self.hits.capacity() + self.dense.get().map_or(0, |dense| size_of_val(&**dense))
     }
 
