@@ -15,8 +15,8 @@ const ROOM: u32 = 1 << 30;
 /// using small and large superaccumulators*, 2015).
 ///
 /// Addition of doubles is not associative, so a plain sum would differ with partitions, panes and restarts. This one
-/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds only
-/// the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
+/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds
+/// only the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub struct ExactSum {
@@ -254,7 +254,9 @@ mod tests {
         }
 
         #[test]
-        fn only_the_limbs_that_terms_reach_are_held(values in prop::collection::vec(prop_oneof![1e-3..1e6, Just(0.0), Just(-0.0)], 0..60)) {
+        fn only_the_limbs_that_terms_reach_are_held(
+            values in prop::collection::vec(prop_oneof![1e-3..1e6, Just(0.0), Just(-0.0)], 0..60),
+        ) {
             let sum = sum(&values);
             prop_assert!(sum.limbs.len() <= 6, "{:?}", sum.limbs);
         }
