@@ -21,9 +21,11 @@ const START: u64 = 1_772_000_000_000;
 const RATE: u64 = 10_000;
 
 fn benchmark(criterion: &mut Criterion) {
-    let subscriber = subscriber();
+    let subscriber = subscriber("");
     let topic = Arc::from("credit.predictions");
     let plan = TopicPlan::new(&topic, std::slice::from_ref(&subscriber), 20);
+    let sliced = self::subscriber("slices: [country, [housing, employment]]\n");
+    let sliced = TopicPlan::new(&topic, &[sliced], 20);
     let partition = Partition { topic, partition: 0 };
     let records: Vec<String> = (0..BATCH).map(|row| credit::record(row, START + row * 1000 / RATE)).collect();
     let count = |lane: &mut Lane| -> Report {
@@ -34,6 +36,8 @@ fn benchmark(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH));
     let mut lane = Lane::new(partition.clone(), &plan, &Resumed::default());
     group.bench_function("decode and count", |bencher| bencher.iter(|| count(&mut lane)));
+    let mut lane = Lane::new(partition.clone(), &sliced, &Resumed::default());
+    group.bench_function("decode and count, in slices of two dimensions", |bencher| bencher.iter(|| count(&mut lane)));
     group.finish();
 
     let mut group = criterion.benchmark_group("a window");
@@ -56,10 +60,10 @@ fn benchmark(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The monitor, with a reference from twenty thousand records of the same kind.
-fn subscriber() -> Subscriber {
+/// The monitor, with more at its end, and a reference from twenty thousand records of the same kind.
+fn subscriber(more: &str) -> Subscriber {
     let file = std::env::temp_dir().join(format!("tidegauge-bench-{}.yaml", std::process::id()));
-    std::fs::write(&file, credit::monitor(1000)).expect("write the monitor");
+    std::fs::write(&file, credit::monitor(1000) + more).expect("write the monitor");
     let monitor = Arc::new(load_monitor(&file).expect("the monitor is good"));
     std::fs::remove_file(&file).expect("remove the monitor");
     let fields = monitor.fields_of("credit.predictions");
@@ -70,7 +74,8 @@ fn subscriber() -> Subscriber {
         let record = credit::record(1_000_000 + row, START);
         decoder.push(record.as_bytes(), row as i64, None).expect("the record is good");
     }
-    let reference = Reference::build("bench", &fields, &[decoder.finish()], monitor.resolution);
+    let reference =
+        Reference::build_in_slices("bench", &fields, &[decoder.finish()], monitor.resolution, &monitor.slicing);
     Subscriber { monitor, reference: Some(Arc::new(reference)) }
 }
 

@@ -15,8 +15,8 @@ const ROOM: u32 = 1 << 30;
 /// using small and large superaccumulators*, 2015).
 ///
 /// Addition of doubles is not associative, so a plain sum would differ with partitions, panes and restarts. This one
-/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds only
-/// the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
+/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds
+/// only the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub struct ExactSum {
@@ -39,8 +39,7 @@ impl ExactSum {
         let bits = x.to_bits();
         let exponent = ((bits >> 52) & 0x7ff) as u32;
         let fraction = bits & ((1 << 52) - 1);
-        // A zero changes nothing, and would have the lowest limb of all held for it.
-        if exponent == 0x7ff || x == 0.0 {
+        if exponent == 0x7ff {
             return;
         }
         // A subnormal has no implied leading one, and the same scale as the smallest normal.
@@ -48,33 +47,42 @@ impl ExactSum {
         let (place, offset) = (shift / LIMB_BITS, shift % LIMB_BITS);
         // The mantissa, shifted within its limb, is at most 85 bits wide: three limbs' worth.
         let wide = u128::from(mantissa) << offset;
-        let sign = if bits >> 63 == 1 { -1 } else { 1 };
-        let [low, middle, high] = self.three(place);
-        *low += sign * (wide as u32) as i64;
-        *middle += sign * ((wide >> 32) as u32) as i64;
-        *high += sign * ((wide >> 64) as u32) as i64;
+        let sign = if bits >> 63 == 1 { -1i64 } else { 1 };
+        let parts = [wide as u32, (wide >> 32) as u32, (wide >> 64) as u32].map(|part| sign * i64::from(part));
+        self.put(place, parts);
         self.room -= 1;
         if self.room == 0 {
             self.carry();
         }
     }
 
-    /// The limb at a place and the two above it.
+    /// Adds to the limb at a place and the two above it.
     #[inline]
-    fn three(&mut self, place: u32) -> &mut [i64; 3] {
-        let held = |sum: &ExactSum| {
-            let at = place.wrapping_sub(sum.first) as usize;
-            (at < sum.limbs.len() && sum.limbs.len() - at >= 3).then_some(at)
-        };
-        if held(self).is_none() {
-            self.hold(place, place + 3);
+    fn put(&mut self, place: u32, parts: [i64; 3]) {
+        let at = place.wrapping_sub(self.first) as usize;
+        if let Some(limbs) = self.limbs.get_mut(at..).and_then(<[i64]>::first_chunk_mut::<3>) {
+            limbs[0] += parts[0];
+            limbs[1] += parts[1];
+            limbs[2] += parts[2];
+        } else {
+            self.put_beyond(place, parts);
         }
+    }
+
+    /// Adds where not all the limbs are held yet, which is rare: after the first few terms they are.
+    #[cold]
+    #[inline(never)]
+    fn put_beyond(&mut self, place: u32, parts: [i64; 3]) {
+        // A zero changes nothing, and would have the lowest limb of all held for it.
+        if parts == [0; 3] {
+            return;
+        }
+        self.hold(place, place + 3);
         let at = (place - self.first) as usize;
-        self.limbs[at..].first_chunk_mut().expect("the limbs were made room for")
+        self.limbs[at..].iter_mut().zip(parts).for_each(|(limb, part)| *limb += part);
     }
 
     /// Makes room for the limbs of these places.
-    #[cold]
     fn hold(&mut self, from: u32, to: u32) {
         if self.limbs.is_empty() {
             self.first = from;
@@ -246,7 +254,9 @@ mod tests {
         }
 
         #[test]
-        fn only_the_limbs_that_terms_reach_are_held(values in prop::collection::vec(1e-3..1e6, 0..60)) {
+        fn only_the_limbs_that_terms_reach_are_held(
+            values in prop::collection::vec(prop_oneof![1e-3..1e6, Just(0.0), Just(-0.0)], 0..60),
+        ) {
             let sum = sum(&values);
             prop_assert!(sum.limbs.len() <= 6, "{:?}", sum.limbs);
         }

@@ -325,9 +325,10 @@ mod tests {
             let apart = slicer.apart(0..rows.len() as u32, |place| whole.get(place));
             let name = |values: [(&str, Option<&str>); 2], own: &[Vec<String>], count: usize| {
                 let values = &values[2 - count..];
-                let combination: Option<Vec<String>> = values.iter().map(|(_, value)| value.map(str::to_owned)).collect();
+                let combination: Option<Vec<_>> = values.iter().map(|(_, value)| value.map(str::to_owned)).collect();
                 let is_own = combination.is_some_and(|combination| own.contains(&combination));
-                let value = |value: &Option<&str>| if is_own { escaped(value.unwrap_or("")) } else { OTHER_VALUES.into() };
+                let shown = |text: &Option<&str>| escaped(text.filter(|_| is_own).unwrap_or(""));
+                let value = |text| if is_own { shown(text) } else { OTHER_VALUES.into() };
                 values.iter().map(|(subject, text)| format!("{subject}={}", value(text))).collect::<Vec<_>>().join(",")
             };
             for row in 0..rows.len() {

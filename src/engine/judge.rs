@@ -264,8 +264,8 @@ fn sliced(groups: &BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, 
     sliced
 }
 
-/// Resolves the alerts of which no rule asks any more, since the monitor has changed, those of slices that are no longer
-/// counted, and those of versions that no longer serve, because another one does. Silence alone resolves nothing.
+/// Resolves the alerts of which no rule asks any more, since the monitor has changed, those of slices that are no
+/// longer counted, and those of versions that no longer serve, because another one does. Silence alone resolves nothing.
 fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();

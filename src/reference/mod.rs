@@ -372,13 +372,26 @@ mod tests {
             cut in 0..60usize,
             resolution in 1..40usize,
         ) {
-            let once = Reference::build("a", &fields(), &[batch(&rows)], resolution);
+            let slicing = Slicing { by: vec![vec!["purpose".into()]], most: 3, min_rows: 2 };
+            let build = |name, batches: &[Rows]| {
+                Reference::build_in_slices(name, &fields(), batches, resolution, &slicing)
+            };
+            let once = build("a", &[batch(&rows)]);
             let cut = cut.min(rows.len());
             let parts = [batch(&shuffled[..cut]), batch(&[]), batch(&shuffled[cut..])];
-            let again = Reference::build("b", &fields(), &parts, resolution);
+            let again = build("b", &parts);
             prop_assert_eq!(&once.hash, &again.hash);
             prop_assert_eq!(once.hash.len(), 16);
             prop_assert_eq!(&once.fields, &again.fields);
+            prop_assert_eq!(&once.slices, &again.slices);
+            // What the slices of a dimension count is what the whole counts.
+            for (subject, counted) in &once.fields {
+                let mut sum = FieldTally::empty(&counted.axis);
+                once.slices.counts.values().for_each(|slice| sum.merge(&slice.tallies[subject]));
+                prop_assert!(once.slices.counts.is_empty() || sum == counted.tally);
+            }
+            let unsliced = Reference::build("a", &fields(), &[batch(&rows)], resolution);
+            prop_assert_eq!(unsliced.hash == once.hash, once.slices.counts.is_empty());
             let bytes = postcard::to_stdvec(&once).expect("a reference can be written");
             prop_assert_eq!(postcard::from_bytes::<Reference>(&bytes).expect("and read"), once);
         }

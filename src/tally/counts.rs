@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// How many rows each cell of an axis has.
 ///
-/// A grid has thousands of cells, of which the rows of a slice in a short pane reach few. So as long as there are no more
-/// rows than cells it is the list of the cells that they fell in, and after that a count for each cell. The value is the
-/// same in either form: what is equal, merged or stored does not depend on it.
+/// A grid has thousands of cells, of which the rows of a slice in a short pane reach few. So as long as there are no
+/// more rows than cells it is the list of the cells that they fell in, and after that a count for each cell. The value
+/// is the same in either form: what is equal, merged or stored does not depend on it.
 ///
 /// It can be looked at as a slice of one count for each cell. Of a list, that slice is made at the first look and kept.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +82,8 @@ impl Counts {
     }
 
     /// The bytes that the counts take beside the struct itself.
-    pub fn bytes(&self) -> usize {
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
         size_of::<u32>() * self.hits.capacity() + self.dense.get().map_or(0, |dense| size_of_val(&**dense))
     }
 

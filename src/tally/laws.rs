@@ -122,9 +122,10 @@ proptest! {
                 prop_assert_eq!(tally.counts.iter().sum::<u64>(), tally.n());
                 prop_assert!(tally.infinite <= tally.n());
                 let Values::Numeric(array) = &column.values else { panic!("the axis is numeric") };
-                let below_zero = (0..column.len()).filter(|&row| column.absent(row).is_none()).map(|row| array.value(row));
+                let present = (0..column.len()).filter(|&row| column.absent(row).is_none());
                 let mut negative = ExactSum::default();
-                below_zero.filter(|x| *x < 0.0 && x.is_finite()).for_each(|x| negative.add(x));
+                let values = present.map(|row| array.value(row));
+                values.filter(|x| *x < 0.0 && x.is_finite()).for_each(|x| negative.add(x));
                 prop_assert_eq!(&tally.negative, &negative);
             }
             FieldTally::Categorical(tally) => {

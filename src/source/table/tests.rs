@@ -176,12 +176,21 @@ fn the_same_rows_make_the_same_reference_in_every_format() {
         folder.file("log.ndjson", &as_ndjson()),
         folder.file("log.jsonl.gz", &gzip(&as_ndjson())),
     ];
-    let references = files.map(|path| reference(&path, &fields(), 100, &Slicing::default()).expect("a reference"));
+    let by = [vec!["purpose".to_owned()], vec!["grade".to_owned(), "prediction".to_owned()]];
+    let slicing = Slicing { by: by.into(), most: 8, min_rows: 100 };
+    let references = files.map(|path| reference(&path, &fields(), 100, &slicing).expect("a reference"));
     for other in &references {
         assert_eq!(other.fields, references[0].fields, "{}", other.name);
+        assert_eq!(other.slices, references[0].slices, "{}", other.name);
         assert_eq!(other.hash, references[0].hash, "{}", other.name);
     }
     assert_eq!((references[0].name.as_str(), references[0].rows), ("flat.parquet", ROWS as u64));
+    let slices = &references[0].slices.counts;
+    let rows = |dimension| {
+        slices.iter().filter(|(name, _)| name.starts_with(dimension)).map(|(_, slice)| slice.rows).sum::<u64>()
+    };
+    assert_eq!([rows("purpose="), rows("grade=")], [ROWS as u64; 2]);
+    assert_eq!(slices.len(), 8 + 2);
     let tally = |subject| references[0].tally(subject).expect("a field that was counted");
     assert_eq!((tally("income").presence().null, tally("purpose").presence().null), (2_000, 4_000));
     let crate::tally::FieldTally::Numeric(latency) = tally("latency") else { panic!("a latency is a number") };
