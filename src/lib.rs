@@ -15,6 +15,7 @@ pub mod exact;
 pub mod grid;
 pub mod tally;
 pub mod pane;
+pub mod block;
 pub mod measurement;
 
 // 2. Measures: from bytes to counts, from counts to numbers.

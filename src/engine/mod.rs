@@ -6,6 +6,7 @@
 
 mod finding;
 mod judge;
+mod history;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::block::Block;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
@@ -60,6 +62,13 @@ pub enum Effect {
         model: Arc<str>,
         before: Time,
     },
+    /// A block of the history that has taken in panes which have expired: to be stored in the same step.
+    Folded(Box<Block>),
+    /// Blocks of this model that start before this are no longer needed.
+    Forgotten {
+        model: Arc<str>,
+        before: Time,
+    },
 }
 
 /// What a learnt reference is for: each version learns its own, in each log.
@@ -75,12 +84,16 @@ pub struct LearntKey {
 pub struct Known {
     pub reference: Arc<Reference>,
     pub axes: Axes,
+    /// What blocks of the history bear that were counted on these axes. Unlike that of panes it stays the same when
+    /// panes become shorter or longer than before, as long as blocks do not.
+    pub blocks: Arc<str>,
 }
 
 impl Known {
     pub fn new(reference: Arc<Reference>, monitor: &Monitor, topic: &str) -> Known {
         let axes = reference::axes_for(Some(&reference), &monitor.fields_of(topic));
-        Known { reference, axes: axes.for_panes(monitor.windowing.every) }
+        let blocks = axes.clone().for_panes(monitor.windowing.block()).hash;
+        Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks }
     }
 }
 
@@ -110,6 +123,7 @@ pub struct Start {
     pub learnt: Vec<(LearntKey, Arc<Reference>)>,
     pub state: State,
     pub panes: Vec<Pane>,
+    pub blocks: Vec<Block>,
 }
 
 #[derive(Debug, Default)]

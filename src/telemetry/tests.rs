@@ -319,6 +319,7 @@ fn monitor() -> Monitor {
             fields: vec![],
         },
         reference: Source::Learnt { rows: 100 },
+        against: Default::default(),
         resolution: 100,
         windowing: Windowing {
             size: Span(3_600_000),
