@@ -54,8 +54,8 @@ impl Position {
 }
 
 /// What the store keeps.
-#[derive(Default)]
-struct Kept {
+#[derive(Clone, Default)]
+pub struct Kept {
     positions: BTreeMap<Partition, Position>,
     panes: BTreeMap<PaneKey, Pane>,
     states: BTreeMap<Arc<str>, State>,
@@ -80,7 +80,7 @@ pub struct Watch {
     idle: BTreeSet<Partition>,
     /// Versions of which rows have been given away and nothing has been learnt yet.
     learning: BTreeSet<LearntKey>,
-    kept: Kept,
+    pub kept: Kept,
     pub told: Told,
 }
 
