@@ -292,9 +292,14 @@ impl VersionStatus {
             window_start: first.window_start,
             window_end: first.window_end,
             rows: window.iter().map(|m| m.rows).max().unwrap_or(0),
-            reference: window.iter().filter(|m| m.family == Family::Drift).find_map(|m| m.reference.clone()),
+            reference: drift_reference(window).map(str::to_owned),
         })
     }
+}
+
+/// The content hash of what a window's drift was measured against, in the first log that has any.
+pub(super) fn drift_reference(window: &[Measurement]) -> Option<&str> {
+    window.iter().filter(|m| m.family == Family::Drift).find_map(|m| m.reference.as_deref())
 }
 
 /// How a stream is cut, in words.
