@@ -211,12 +211,18 @@ impl Store {
     /// Checks that no part of the store has lost what another still has: counts would be wrong without a sign of it.
     fn check_marks(&self) -> Result<(), StoreError> {
         let marks: Marks = self.get(Kind::About, MARK)?.unwrap_or_default();
+        let refused = |cause| Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY });
         for kind in Kind::ALL {
             let own: Option<Marks> = self.get(kind, MARK)?;
             if own.unwrap_or_default()[kind as usize] != marks[kind as usize] {
-                let cause = format!("its {} are not of the same step as the rest", kind.name());
-                return Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY });
+                return refused(format!("its {} are not of the same step as the rest", kind.name()));
             }
+        }
+        let steps = self.keyspace(Kind::About).prefix(STEP).map(|entry| Ok(entry.key()?.to_vec()));
+        let steps: Vec<Key> = steps.collect::<Result<_, _>>().map_err(|cause| self.failed("read", cause))?;
+        let last = Some(last_of(&marks)).filter(|&last| last > 0);
+        if steps != last.map(step_key).into_iter().collect::<Vec<_>>() {
+            return refused("its steps are not in the order in which they were made".to_owned());
         }
         *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
         Ok(())
@@ -296,6 +302,19 @@ const MARK: &[u8] = b"mark";
 
 type Marks = [u64; Kind::ALL.len()];
 
+fn last_of(marks: &Marks) -> u64 {
+    marks.iter().max().copied().unwrap_or(0)
+}
+
+/// What the key begins with that each step adds, and the next one takes away. The engine under the store does not check
+/// the numbers by which it orders batches: with one of them damaged, an old step would come last, and nothing else would
+/// tell. Then more than one such key is left.
+const STEP: &[u8] = b"step";
+
+fn step_key(step: u64) -> Key {
+    [STEP, &step.to_be_bytes()].concat()
+}
+
 const MOVE_AWAY: &str = "move the directory away to begin anew with what Kafka still has";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -344,7 +363,9 @@ impl Changes {
 
     /// Numbers this step.
     fn mark(&mut self, marks: &mut Marks) {
-        let step = 1 + marks.iter().max().copied().unwrap_or(0);
+        let step = 1 + last_of(marks);
+        self.put(Kind::About, step_key(step), &());
+        self.delete(Kind::About, step_key(step - 1));
         let changed: BTreeSet<Kind> = self.0.keys().map(|(kind, _)| *kind).chain([Kind::About]).collect();
         changed.iter().for_each(|&kind| marks[kind as usize] = step);
         changed.iter().for_each(|&kind| self.put(kind, MARK.to_vec(), marks));
