@@ -79,8 +79,8 @@ impl Against {
     /// The half-open stretches of time, of whole blocks, whose rows a window is compared with. They do not overlap, and
     /// end where the window begins or before. Empty where no history is needed.
     ///
-    /// What trails ends with the last whole block that is `lag` or more before the window, so all windows of a block are
-    /// compared with the same. What is seasonal are the blocks that the window touches, as they were.
+    /// What trails ends with the last whole block that is `lag` or more before the window, so all windows that begin in
+    /// one block are compared with the same. What is seasonal are the blocks that the window touches, as they were.
     pub fn stretches(&self, window: Window, block: Span) -> Vec<Window> {
         match *self {
             Against::Reference | Against::Version(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! What a window is compared with is what counting those very rows gives, however they came and whenever they were stored.
+//! What a window is compared with is what counting those very rows gives, however they came and were stored.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ const MINUTE: i64 = 60_000;
 /// A monitor whose windows take half an hour and begin every ten minutes.
 fn watched(against: &str) -> Subscriber {
     let yaml = format!(
-        "model: m\ninputs: [{{topic: log}}]\nschema: {{time: at, version: v, features: {{x: numeric, kind: categorical}}}}\n\
+        "model: m\ninputs: [{{topic: log}}]\n\
+         schema: {{time: at, version: v, features: {{x: numeric, kind: categorical}}}}\n\
          reference: {{dataset: reference.csv, {against}}}\n\
          window: {{size: 30m, every: 10m, lateness: 10m, min_rows: 1}}\n"
     );

@@ -307,8 +307,8 @@ fn last_of(marks: &Marks) -> u64 {
 }
 
 /// What the key begins with that each step adds, and the next one takes away. The engine under the store does not check
-/// the numbers by which it orders batches: with one of them damaged, an old step would come last, and nothing else would
-/// tell. Then more than one such key is left.
+/// the numbers by which it orders batches: with one of them damaged, an old step would come last, and nothing else
+/// would tell. Then more than one such key is left.
 const STEP: &[u8] = b"step";
 
 fn step_key(step: u64) -> Key {

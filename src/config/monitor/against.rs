@@ -88,8 +88,8 @@ fn version(item: Item<'_>, known: &Known<'_>) -> Option<Against> {
         return None;
     }
     if matches!(known.base?, Source::Learnt { .. }) {
-        let hint = "write `dataset: FILE` instead: each version learns axes of its own, and what is counted on two axes \
-                    cannot be compared";
+        let hint = "write `dataset: FILE` instead: each version learns axes of its own, and what is counted on two \
+                    axes cannot be compared";
         item.report("`version` needs the axes of a `dataset`, not of `learnt`", Some(hint.to_owned()));
         return None;
     }
