@@ -50,6 +50,7 @@ fn benchmark(criterion: &mut Criterion) {
             learnt: Vec::new(),
             state: State::default(),
             panes: Vec::new(),
+            blocks: Vec::new(),
         }]);
         engine.step(Event::Assigned { partition: partition.clone(), latest: Default::default() });
         (engine, lane.finish())

@@ -16,6 +16,7 @@ pub mod grid;
 pub mod slice;
 pub mod tally;
 pub mod pane;
+pub mod block;
 pub mod measurement;
 
 // 2. Measures: from bytes to counts, from counts to numbers.

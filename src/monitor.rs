@@ -6,7 +6,7 @@ use crate::rule::Rule;
 use crate::schema::{Field, Schema};
 use crate::slice::Slicing;
 use crate::stat::Statistic;
-use crate::time::Windowing;
+use crate::time::{Span, Time, Window, Windowing};
 
 /// Everything that one file under `rules/` says, checked.
 #[derive(Debug)]
@@ -15,7 +15,10 @@ pub struct Monitor {
     pub model: String,
     pub inputs: Vec<Input>,
     pub schema: Schema,
+    /// What fixes the axes on which everything is counted.
     pub reference: Source,
+    /// What is compared with on those axes.
+    pub against: Against,
     /// The most values of a numeric axis.
     pub resolution: usize,
     pub windowing: Windowing,
@@ -40,6 +43,78 @@ pub enum Source {
     Dataset(std::path::PathBuf),
     /// The first so many rows of each version.
     Learnt { rows: usize },
+}
+
+/// What drift is measured against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Against {
+    /// The rows that fixed the axes.
+    #[default]
+    Reference,
+    /// The same version in the `last` so much time, up to `lag` before the window begins.
+    Trailing { last: Span, lag: Span },
+    /// The same version at the same time of the past weeks.
+    Seasonal { by: Season, weeks: u32 },
+    /// Another version in the same window. That version itself is compared with the rows that fixed the axes.
+    Version(String),
+}
+
+/// What comes round again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Season {
+    HourOfDay,
+    HourOfWeek,
+}
+
+impl Season {
+    pub fn length(self) -> Span {
+        match self {
+            Season::HourOfDay => Span(86_400_000),
+            Season::HourOfWeek => Span(7 * 86_400_000),
+        }
+    }
+}
+
+const WEEK: i64 = 7 * 86_400_000;
+
+impl Against {
+    /// The half-open stretches of time, of whole blocks, whose rows a window is compared with. They do not overlap, and
+    /// end where the window begins or before. Empty where no history is needed.
+    ///
+    /// What trails ends with the last whole block that is `lag` or more before the window, so all windows that begin in
+    /// one block are compared with the same. What is seasonal are the blocks that the window touches, as they were.
+    pub fn stretches(&self, window: Window, block: Span) -> Vec<Window> {
+        match *self {
+            Against::Reference | Against::Version(_) => Vec::new(),
+            Against::Trailing { last, lag } => {
+                let end = (window.start - lag).floor(block);
+                vec![Window { start: end - last, end }]
+            }
+            Against::Seasonal { by, weeks } => {
+                let season = by.length();
+                let (start, end) = (window.start.floor(block), (window.end + Span(block.0 - 1)).floor(block));
+                let mut stretches: Vec<Window> = Vec::new();
+                for back in (1..=i64::from(weeks) * WEEK / season.0).rev() {
+                    let ago = Span(back * season.0);
+                    // Rounded to blocks, one may reach into the next, and the last one into the window.
+                    let after = stretches.last().map_or(Time::MIN, |before| before.end);
+                    let one =
+                        Window { start: (start - ago).max(after), end: (end - ago).min(window.start.floor(block)) };
+                    stretches.extend(Some(one).filter(|one| one.start < one.end));
+                }
+                stretches
+            }
+        }
+    }
+
+    /// The start of the first block that a window which begins then, or a later one, is compared with.
+    pub fn needed_from(&self, window_start: Time, block: Span) -> Time {
+        match *self {
+            Against::Reference | Against::Version(_) => Time::MAX,
+            Against::Trailing { last, lag } => (window_start - lag).floor(block) - last,
+            Against::Seasonal { weeks, .. } => window_start.floor(block) - Span(i64::from(weeks) * WEEK),
+        }
+    }
 }
 
 /// A statistic that the monitor wants of a subject.
@@ -100,5 +175,76 @@ impl Monitor {
     pub fn fields_of(&self, topic: &str) -> Vec<Field> {
         let input = self.inputs.iter().find(|input| input.topic == topic);
         input.map_or(Vec::new(), |input| input.fields.iter().map(|&field| self.fields()[field].clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn windowing(every: i64, size: i64) -> Windowing {
+        let (size, every) = (Span(size), Span(every));
+        Windowing { size, every, lateness: Span(0), idle: Span(0), min_rows: 1 }
+    }
+
+    #[test]
+    fn a_block_is_the_least_number_of_panes_that_last_an_hour() {
+        let minutes = |every: i64| windowing(every * 60_000, every * 60_000).block().0 / 60_000;
+        assert_eq!([5, 7, 45, 60, 90, 1440].map(minutes), [60, 63, 90, 60, 90, 1440]);
+        assert_eq!(windowing(7, 7).block(), Span(3_600_002));
+    }
+
+    #[test]
+    fn what_trails_ends_with_a_whole_block_before_the_lag() {
+        const HOUR: i64 = 3_600_000;
+        let against = Against::Trailing { last: Span(24 * HOUR), lag: Span(2 * HOUR) };
+        let stretches = |start: i64| {
+            let window = Window { start: Time(start), end: Time(start + HOUR) };
+            let found = against.stretches(window, Span(HOUR));
+            found.iter().map(|one| (one.start.0 / HOUR, one.end.0 / HOUR)).collect::<Vec<_>>()
+        };
+        assert_eq!(stretches(100 * HOUR), [(74, 98)]);
+        assert_eq!(stretches(101 * HOUR - 1), [(74, 98)]);
+        assert_eq!(stretches(101 * HOUR), [(75, 99)]);
+    }
+
+    #[test]
+    fn what_is_seasonal_are_the_blocks_that_the_window_touches() {
+        const HOUR: i64 = 3_600_000;
+        let stretches = |by, weeks, start: i64, end: i64| {
+            let window = Window { start: Time(start), end: Time(end) };
+            let found = Against::Seasonal { by, weeks }.stretches(window, Span(HOUR));
+            found.iter().map(|one| (one.start.0 / HOUR, one.end.0 / HOUR)).collect::<Vec<_>>()
+        };
+        let at = 1000 * HOUR;
+        assert_eq!(stretches(Season::HourOfWeek, 2, at, at + HOUR), [(664, 665), (832, 833)]);
+        assert_eq!(stretches(Season::HourOfWeek, 1, at + 1, at + HOUR + 1), [(832, 834)]);
+        let days: Vec<_> = (1..=7).rev().map(|day| (1000 - 24 * day, 1001 - 24 * day)).collect();
+        assert_eq!(stretches(Season::HourOfDay, 1, at, at + HOUR), days);
+        // A window of a whole day, between two hours: each hour counts once, and none of the window's own.
+        assert_eq!(stretches(Season::HourOfDay, 1, at + 1, at + 24 * HOUR + 1).last(), Some(&(977, 1000)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_is_compared_with_itself_nor_with_anything_twice_or_forgotten(
+            (every, panes) in (1..200_000i64, 1..300i64),
+            end in -3_000_000..3_000_000i64,
+            (blocks, lag) in (1..50i64, 0..50i64),
+            (is_of_day, weeks) in (any::<bool>(), 1..4u32),
+        ) {
+            let windowing = windowing(every * 1000, every * 1000 * panes);
+            let (block, window) = (windowing.block(), windowing.window(Time(end * every * 1000)));
+            let by = if is_of_day { Season::HourOfDay } else { Season::HourOfWeek };
+            let trailing = Against::Trailing { last: Span(blocks * block.0), lag: Span(lag * block.0) };
+            for against in [trailing, Against::Seasonal { by, weeks }] {
+                let mut before = against.needed_from(window.start, block);
+                for one in against.stretches(window, block) {
+                    prop_assert!(before <= one.start && one.start < one.end && one.end <= window.start);
+                    before = one.end;
+                }
+            }
+        }
     }
 }

@@ -196,6 +196,13 @@ impl Windowing {
         Window { start: end - self.size, end }
     }
 
+    /// How much event time a block of the history holds: whole panes, an hour or little more.
+    pub fn block(&self) -> Span {
+        const HOUR: i64 = 3_600_000;
+        let every = self.every.0.max(1);
+        Span(every * ((HOUR + every - 1) / every))
+    }
+
     /// The pane boundary up to which nothing more is expected once `latest` has been seen.
     pub fn frontier(&self, latest: Time) -> Time {
         (latest - self.lateness).floor(self.every)

@@ -1,7 +1,8 @@
 //! Behaviour told as scripts: every file of `tests/scenarios/` is run plain, with its rows split over three partitions,
 //! and with the process killed and started again after every line. All must have the same outcome.
 //!
-//! A line is a command; indented lines under it belong to it; `#` begins a comment. Times are of 2026-01-01.
+//! A line is a command; indented lines under it belong to it; `#` begins a comment. Times are of 2026-01-01, those of another day of that
+//! month have its number before them, as in 08T10:00.
 //!
 //! ```text
 //! monitor                 its YAML, indented; a second one is a changed configuration
@@ -328,7 +329,11 @@ impl Run {
                     let request = RetrainRequest { offsets: Vec::new(), ..(**request).clone() };
                     self.published.push(format!("{request:?}"));
                 }
-                Effect::Learnt { .. } | Effect::Late { .. } | Effect::Expired { .. } => {}
+                Effect::Learnt { .. }
+                | Effect::Late { .. }
+                | Effect::Expired { .. }
+                | Effect::Folded(_)
+                | Effect::Forgotten { .. } => {}
             }
         }
     }
@@ -364,14 +369,15 @@ fn of_slice(slice: &str) -> String {
 }
 
 fn at(clock: &str) -> Time {
+    let (day, clock) = clock.split_once('T').unwrap_or(("01", clock));
     let seconds = if clock.len() == 5 { ":00" } else { "" };
-    format!("2026-01-01T{clock}{seconds}Z").parse().expect("a time such as 10:00 or 10:00:30")
+    format!("2026-01-{day}T{clock}{seconds}Z").parse().expect("a time such as 10:00, 10:00:30 or 02T10:00")
 }
 
 /// A time as scenarios write it.
 fn clock(time: Time) -> String {
     let text = time.to_string();
-    let clock = text.trim_start_matches("2026-01-01T").trim_end_matches('Z');
+    let clock = text.trim_start_matches("2026-01-").trim_start_matches("01T").trim_end_matches('Z');
     clock.strip_suffix(":00").unwrap_or(clock).to_owned()
 }
 

@@ -30,6 +30,9 @@ mod elec2;
 /// Learnt references begin where learning ends.
 mod learning;
 
+/// What windows are compared with when that moves with the stream.
+mod history;
+
 /// What conditions say of measurements.
 mod conditions;
 

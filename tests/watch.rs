@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use tidegauge::block::{Block, BlockKey};
 use tidegauge::config;
 use tidegauge::engine::{Effect, Engine, Event, Known, LearntKey, Start, State};
 use tidegauge::lane::Lane;
@@ -53,12 +54,13 @@ impl Position {
 }
 
 /// What the store keeps.
-#[derive(Default)]
-struct Kept {
+#[derive(Clone, Default)]
+pub struct Kept {
     positions: BTreeMap<Partition, Position>,
     panes: BTreeMap<PaneKey, Pane>,
     states: BTreeMap<Arc<str>, State>,
     learnt: BTreeMap<LearntKey, Arc<Reference>>,
+    blocks: BTreeMap<BlockKey, Block>,
 }
 
 /// What the daemon did, in order.
@@ -78,7 +80,7 @@ pub struct Watch {
     idle: BTreeSet<Partition>,
     /// Versions of which rows have been given away and nothing has been learnt yet.
     learning: BTreeSet<LearntKey>,
-    kept: Kept,
+    pub kept: Kept,
     pub told: Told,
 }
 
@@ -130,6 +132,7 @@ impl Watch {
                 learnt: learnt.map(|(key, reference)| (key.clone(), reference.clone())).collect(),
                 state: self.kept.states.get(&model).cloned().unwrap_or_default(),
                 panes: self.kept.panes.values().filter(|pane| pane.key.model == model).cloned().collect(),
+                blocks: self.kept.blocks.values().filter(|block| block.key.model == model).cloned().collect(),
             }
         };
         self.engine = Engine::new(self.subscribers.iter().map(start).collect::<Vec<_>>());
@@ -230,6 +233,14 @@ impl Watch {
             match &effect {
                 Effect::Expired { model, before } => {
                     self.kept.panes.retain(|key, _| key.model != *model || key.start >= *before);
+                }
+                Effect::Folded(block) => {
+                    let bytes = postcard::to_stdvec(block).expect("a block can be written");
+                    let block: Block = postcard::from_bytes(&bytes).expect("and read");
+                    self.kept.blocks.insert(block.key.clone(), block);
+                }
+                Effect::Forgotten { model, before } => {
+                    self.kept.blocks.retain(|key, _| key.model != *model || key.start >= *before);
                 }
                 Effect::Late { rows, .. } => self.told.late += rows,
                 Effect::Learnt { learnt, known } => {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Item, Problem, Problems, Reader, daemon, files as configuration, is_daemon, load, load_monitor, monitor};
 use crate::measurement::Family;
-use crate::monitor::{Input, Measure, Source};
+use crate::monitor::{Against, Input, Measure, Season, Source};
 use crate::rule::{Retrain, Severity};
 use crate::schema::Kind;
 use crate::slice::Slicing;
@@ -137,6 +137,20 @@ fn what_is_not_written_has_a_default() {
     assert_eq!((config.http.listen.to_string(), config.limits.series), ("127.0.0.1:9909".to_owned(), 10_000));
     assert!(config.store.path.ends_with("good/data") && config.workers >= 1);
     assert_eq!((config.topics.retrain.as_str(), config.topics.dead_letters), ("tidegauge.retrain", None));
+}
+
+#[test]
+fn what_moves_with_the_stream_is_beside_what_fixes_the_axes() {
+    const HOUR: i64 = 3_600_000;
+    let read = |name: &str| {
+        let monitor = load_monitor(&good(name)).expect("a monitor");
+        (matches!(monitor.reference, Source::Dataset(_)), monitor.against)
+    };
+    let trailing = Against::Trailing { last: Span(7 * 24 * HOUR), lag: Span(24 * HOUR) };
+    assert_eq!(read("trailing.yaml"), (false, trailing));
+    assert_eq!(read("seasonal.yaml"), (true, Against::Seasonal { by: Season::HourOfWeek, weeks: 4 }));
+    assert_eq!(read("champion.yaml"), (true, Against::Version("1".to_owned())));
+    assert_eq!(read("minimal.yaml"), (false, Against::Reference));
 }
 
 #[test]

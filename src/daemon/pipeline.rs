@@ -101,8 +101,8 @@ impl Pipeline {
                 outlets.view.reference(&monitor.model, &key.version, &key.topic, reference);
             }
             subscribers.push(Subscriber { monitor: monitor.clone(), reference: reference.clone() });
-            let (state, panes, learnt) = (kept.state, kept.panes, kept.learnt);
-            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes });
+            let (state, panes, learnt, blocks) = (kept.state, kept.panes, kept.learnt, kept.blocks);
+            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks });
         }
         let topics = topics(&subscribers);
         let plan = |topic| TopicPlan::new(topic, &subscribers, config.limits.versions);
@@ -250,6 +250,8 @@ impl Pipeline {
             }
             Effect::Late { model, rows } => outlets.telemetry.late(&model, rows),
             Effect::Expired { model, before } => round.commit.expired.push((model, before)),
+            Effect::Folded(block) => round.commit.blocks.push(*block),
+            Effect::Forgotten { model, before } => round.commit.forgotten.push((model, before)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Effect, Known};
 use crate::finding::{Finding, correct};
-use crate::measurement::Measurement;
+use crate::measurement::{Family, Measurement};
 use crate::monitor::{Correction, Input, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
@@ -20,14 +20,28 @@ use crate::time::{Time, Window};
 /// The rows of a window that are of one version and slice, by the log that they are in.
 #[derive(Default)]
 pub(super) struct Group {
-    logs: BTreeMap<Arc<str>, Log>,
+    pub logs: BTreeMap<Arc<str>, Log>,
     offsets: BTreeMap<Partition, (i64, i64)>,
 }
 
-struct Log {
-    rows: u64,
-    fields: Vec<FieldTally>,
-    known: Known,
+pub(super) struct Log {
+    pub rows: u64,
+    pub fields: Vec<FieldTally>,
+    /// What fixed the axes.
+    pub known: Known,
+    /// What drift is measured against, on the same axes, where that is something else.
+    pub operand: Option<Arc<Reference>>,
+}
+
+impl Log {
+    /// What a statistic compares with instead of what fixed the axes. Quality asks of the axes themselves, such as whether
+    /// a value is beyond them.
+    fn operand(&self, family: Family) -> Option<&Reference> {
+        match family {
+            Family::Telemetry | Family::Quality => None,
+            Family::Drift | Family::Attribution => self.operand.as_deref(),
+        }
+    }
 }
 
 impl Group {
@@ -36,7 +50,8 @@ impl Group {
         *range = (range.0.min(pane.offsets.0), range.1.max(pane.offsets.1));
         match self.logs.get_mut(&key.partition.topic) {
             None => {
-                self.logs.insert(key.partition.topic.clone(), Log { rows: pane.rows, fields, known: known.clone() });
+                let (rows, known, operand) = (pane.rows, known.clone(), None);
+                self.logs.insert(key.partition.topic.clone(), Log { rows, fields, known, operand });
             }
             Some(log) => {
                 log.rows += pane.rows;
@@ -86,13 +101,18 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
         let references = references(monitor, input, slice, &log.known.reference);
         let mut findings = Vec::new();
         for measure in &monitor.measures {
+            let operand = log.operand(measure.statistic.family);
             let (subject, current, reference) = match measure.field {
                 None => (of_log, None, None),
                 Some(field) => {
                     let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
                     let subject = monitor.fields()[field].subject.as_str();
                     let (Some(axis), Some(tally)) = (log.known.axes.axes.get(at), log.fields.get(at)) else { continue };
-                    (subject, Some(Side { axis, tally }), references[at].as_deref())
+                    let reference = match operand {
+                        Some(operand) => operand.tally(subject),
+                        None => references[at].as_deref(),
+                    };
+                    (subject, Some(Side { axis, tally }), reference)
                 }
             };
             let case = Case {
@@ -104,7 +124,8 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                 significance: measure.significance,
             };
             let answer = (measure.statistic.compute)(&case);
-            let reference = reference.map(|_| log.known.reference.hash.clone());
+            let hash = &operand.unwrap_or(&log.known.reference).hash;
+            let reference = reference.map(|_| hash.clone());
             findings.push(Finding { measure, subject, answer, q_value: None, rows: log.rows, reference });
         }
         if monitor.judging.correction == Correction::BenjaminiHochberg {

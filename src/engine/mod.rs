@@ -5,6 +5,7 @@
 //! always have the same effects, whether they come from Kafka, from a file or from a test.
 
 mod judge;
+mod history;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::block::Block;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
@@ -59,6 +61,13 @@ pub enum Effect {
         model: Arc<str>,
         before: Time,
     },
+    /// A block of the history that has taken in panes which have expired: to be stored in the same step.
+    Folded(Box<Block>),
+    /// Blocks of this model that start before this are no longer needed.
+    Forgotten {
+        model: Arc<str>,
+        before: Time,
+    },
 }
 
 /// What a learnt reference is for: each version learns its own, in each log.
@@ -74,6 +83,9 @@ pub struct LearntKey {
 pub struct Known {
     pub reference: Arc<Reference>,
     pub axes: Axes,
+    /// What blocks of the history bear that were counted on these axes. Unlike that of panes it stays the same when
+    /// panes become shorter or longer than before, as long as blocks do not.
+    pub blocks: Arc<str>,
 }
 
 impl Known {
@@ -81,7 +93,8 @@ impl Known {
         let fields = monitor.fields_of(topic);
         let slicer = reference.slicer(&fields, &monitor.slicing);
         let axes = reference::axes_for(Some(&reference), &fields).sliced(slicer);
-        Known { axes: axes.for_panes(monitor.windowing.every), reference }
+        let blocks = axes.clone().for_panes(monitor.windowing.block()).hash;
+        Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks }
     }
 }
 
@@ -111,6 +124,7 @@ pub struct Start {
     pub learnt: Vec<(LearntKey, Arc<Reference>)>,
     pub state: State,
     pub panes: Vec<Pane>,
+    pub blocks: Vec<Block>,
 }
 
 #[derive(Debug, Default)]

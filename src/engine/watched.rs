@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::judge::{Group, Judged, judge};
+use super::history::{Groups, History};
+use super::judge::{Judged, judge};
 use super::{Effect, Known, LearntKey, Start, State};
 use crate::monitor::{Monitor, Source};
 use crate::pane::{Pane, PaneKey, Partition};
@@ -26,6 +27,8 @@ pub(super) struct Watched {
     started: BTreeMap<LearntKey, Time>,
     pub lanes: BTreeMap<Partition, Lane>,
     panes: BTreeMap<PaneKey, Pane>,
+    /// What has become of panes that no window needs any more.
+    history: History,
     pub published: Time,
     pub alerts: BTreeMap<AlertKey, Active>,
     quiet: BTreeMap<(String, Arc<str>), Time>,
@@ -53,6 +56,7 @@ impl Watched {
         // One that was stored before its shards had said from when they count was followed by no pane before it.
         let mut started: BTreeMap<_, _> = learnt.keys().map(|key| (key.clone(), Time::MIN)).collect();
         started.extend(start.state.started);
+        let history = History::new(&monitor, start.blocks);
         Watched {
             monitor,
             given,
@@ -62,6 +66,7 @@ impl Watched {
             started,
             lanes: BTreeMap::new(),
             panes: start.panes.into_iter().map(|pane| (pane.key.clone(), pane)).collect(),
+            history,
             published: start.state.published,
             alerts: start.state.alerts.into_iter().collect(),
             quiet: start.state.quiet.into_iter().collect(),
@@ -154,12 +159,15 @@ impl Watched {
     fn publish(&mut self, effects: &mut Vec<Effect>) {
         let before = self.published;
         while let Some(end) = self.next_complete() {
+            // What came too late for every window is past all the same, and the window may be compared with that.
+            self.expire(self.monitor.windowing.window(end).start);
             self.publish_one(end, effects);
             self.published = end;
-            self.expire();
+            self.expire(self.needed_from());
         }
         if self.published > before {
             let model = Arc::from(self.monitor.model.as_str());
+            self.history.settle(&model, self.needed_from(), effects);
             effects.push(Effect::Expired { model, before: self.needed_from() });
         }
     }
@@ -184,16 +192,23 @@ impl Watched {
         self.published + self.monitor.windowing.every - self.monitor.windowing.size
     }
 
-    fn expire(&mut self) {
-        let needed_from = self.needed_from();
-        while self.panes.first_key_value().is_some_and(|(key, _)| key.start < needed_from) {
-            self.panes.pop_first();
+    /// Moves panes that start before this from the windows to the history.
+    fn expire(&mut self, before: Time) {
+        let mut expired = Vec::new();
+        while let Some(first) = self.panes.first_entry().filter(|first| first.key().start < before) {
+            expired.push(first.remove());
         }
+        let counted = expired.iter().filter_map(|pane| {
+            let known = self.known(&pane.key)?;
+            (pane.axes == known.axes.hash).then(|| (pane, known.clone()))
+        });
+        let counted: Vec<(&Pane, Known)> = counted.collect();
+        self.history.fold(counted.iter().map(|(pane, known)| (*pane, known)));
     }
 
     fn publish_one(&mut self, end: Time, effects: &mut Vec<Effect>) {
         let window = self.monitor.windowing.window(end);
-        let mut groups: BTreeMap<(Arc<str>, Arc<str>), Group> = BTreeMap::new();
+        let mut groups = Groups::new();
         for (key, pane) in self.panes.iter().take_while(|(key, _)| key.start < end) {
             let Some(known) = self.known(key) else { continue };
             let counts_here = key.start >= window.start && pane.axes == known.axes.hash;
@@ -202,6 +217,7 @@ impl Watched {
                 group.add(key, pane, fields, known);
             }
         }
+        self.history.compare(&self.monitor, window, &mut groups);
         let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
         effects.extend(judge(Judged { monitor: &self.monitor, window, groups, alerts, quiet }));
     }

@@ -8,6 +8,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 use serde::Serialize;
 
+use super::view::drift_reference;
 use super::{MonitorStatus, Status, View};
 use crate::measurement::{Family, Measurement};
 use crate::rule::alert::{AlertEvent, State};
@@ -68,6 +69,8 @@ struct Group {
     is_current: bool,
     window: String,
     rows: String,
+    /// The hash of what drift was measured against, where that is not what fixed the axes.
+    reference: Option<String>,
     breaches: usize,
     /// What there is beside subjects: traffic, latency, errors.
     figures: Vec<Figure>,
@@ -140,7 +143,11 @@ impl Model {
         let newest = windows.iter().filter_map(|window| window.first()).map(|m| m.window_end).max();
         Model {
             watermark: monitor.watermark.map(|at| format!("{} ({})", clock(at), ago(at, now))),
-            groups: windows.iter().take(GROUPS_SHOWN).filter_map(|window| Group::new(window, newest)).collect(),
+            groups: windows
+                .iter()
+                .take(GROUPS_SHOWN)
+                .filter_map(|window| Group::new(window, newest, &monitor))
+                .collect(),
             groups_left_out: windows.len().saturating_sub(GROUPS_SHOWN),
             monitor,
         }
@@ -148,7 +155,7 @@ impl Model {
 }
 
 impl Group {
-    fn new(window: &[Measurement], newest: Option<Time>) -> Option<Group> {
+    fn new(window: &[Measurement], newest: Option<Time>, monitor: &MonitorStatus) -> Option<Group> {
         let first = window.first()?;
         let (figures, compared): (Vec<_>, Vec<_>) = window.iter().partition(|m| m.family == Family::Telemetry);
         let statistics = columns(&compared);
@@ -166,6 +173,9 @@ impl Group {
             is_current: Some(first.window_end) == newest,
             window: interval(first.window_start, first.window_end),
             rows: grouped(window.iter().map(|m| m.rows).max().unwrap_or(0)),
+            reference: drift_reference(window)
+                .filter(|hash| monitor.references.iter().all(|known| known.hash != *hash))
+                .map(str::to_owned),
             breaches: breaches(window),
             figures: figures.iter().filter_map(|m| Figure::new(m)).collect(),
             subjects: subjects.iter().take(SUBJECTS_SHOWN).map(subject).collect(),

@@ -90,6 +90,7 @@ pub fn monitor() -> Monitor {
         inputs: vec![Input { topic: "credit.predictions".to_owned(), fields: vec![] }],
         schema: Schema { time: Path("ts".to_owned()), plausible, version: None, fields: vec![] },
         reference: Source::Dataset("/private/credit.parquet".into()),
+        against: Default::default(),
         resolution: 100,
         slicing: Default::default(),
         windowing: Windowing {

@@ -10,10 +10,11 @@ use tokio::net::TcpStream;
 use super::sample::{event, measurement, monitor, view};
 use super::*;
 use crate::measurement::Measurement;
+use crate::monitor::{Against, Season};
 use crate::pane::Partition;
 use crate::reference::Reference;
 use crate::rule::alert::State as AlertState;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 #[tokio::test]
 async fn metrics_are_in_the_text_format() {
@@ -188,6 +189,42 @@ async fn the_landing_page_shows_what_is_beyond_its_threshold() {
     let shown = ["1 beyond threshold", "0.31", "0.04", "too few rows: 12 of 100", "48,213", ">firing<", "1h every 5m"];
     shown.iter().for_each(|text| assert!(page.body.contains(text), "{text} in {}", page.body));
     assert!(!page.body.contains("null_rate"), "a column without anything to say is shown");
+}
+
+#[tokio::test]
+async fn what_drift_is_measured_against_is_told_in_words_and_by_its_hash() {
+    let (view, _requests) = view();
+    let mut one = monitor();
+    let day = Span(86_400_000);
+    for (against, words) in [
+        (Against::Reference, "credit.parquet"),
+        (Against::Trailing { last: day, lag: Span(0) }, "the 1d before the window, on the axes of credit.parquet"),
+        (
+            Against::Trailing { last: day, lag: day },
+            "the 1d that end 1d before the window, on the axes of credit.parquet",
+        ),
+        (
+            Against::Seasonal { by: Season::HourOfWeek, weeks: 4 },
+            "the same hour of the week in the past 4 weeks, on the axes of credit.parquet",
+        ),
+        (Against::Version("6".to_owned()), "version 6 in the same window, on the axes of credit.parquet"),
+    ] {
+        one.against = against;
+        view.watching("abc123", [&one]);
+        let monitors = get(&view, "/api/v1/monitors").await.json();
+        assert_eq!(monitors["data"][0]["reference"], words);
+    }
+    let fixed = Reference::build("credit.parquet", &[], &[], 100);
+    view.reference("credit", "", "", &fixed);
+    let against = |hash: &str| Measurement { reference: Some(hash.to_owned()), ..measurement("psi", "income", None) };
+    view.measured(&[against("0123456789abcdef")]);
+    let monitors = get(&view, "/api/v1/monitors").await.json();
+    assert_eq!(monitors["data"][0]["versions"][0]["reference"], "0123456789abcdef");
+    let page = get(&view, "/").await.body;
+    assert!(page.contains("against <code>0123456789abcdef</code>"), "{page}");
+    view.measured(&[Measurement { window_end: Time(7_200_000), ..against(&fixed.hash) }]);
+    let page = get(&view, "/").await.body;
+    assert!(!page.contains("against <code>"), "{page}");
 }
 
 #[tokio::test]

@@ -117,8 +117,9 @@ const BATCH: usize = 4096;
 impl Replay {
     fn new(monitor: Arc<Monitor>, reference: Option<Arc<Reference>>, format: Format) -> Result<Replay> {
         let subscriber = Subscriber { monitor: monitor.clone(), reference: reference.clone() };
-        let (learnt, panes) = (Vec::new(), Vec::new());
-        let mut engine = Engine::new([Start { monitor, reference, learnt, state: State::default(), panes }]);
+        let (learnt, panes, blocks) = (Vec::new(), Vec::new(), Vec::new());
+        let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks };
+        let mut engine = Engine::new([start]);
         let mut lanes = BTreeMap::new();
         for topic in topics(std::slice::from_ref(&subscriber)) {
             let plan = TopicPlan::new(&topic, std::slice::from_ref(&subscriber), usize::MAX);
@@ -222,7 +223,7 @@ impl Replay {
                         }
                     }
                     Effect::Late { rows, .. } => self.summary.late += rows,
-                    Effect::Expired { .. } => {}
+                    Effect::Expired { .. } | Effect::Folded(_) | Effect::Forgotten { .. } => {}
                 }
             }
         }

@@ -19,6 +19,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::block::{Block, BlockKey};
 use crate::engine::{LearntKey, State};
 use crate::notify::{Letter, LetterId};
 use crate::pane::{Pane, Partition};
@@ -53,6 +54,9 @@ pub struct Commit {
     pub expired: Vec<(Arc<str>, Time)>,
     pub states: Vec<(Arc<str>, State)>,
     pub learnt: Vec<(LearntKey, Arc<Reference>)>,
+    pub blocks: Vec<Block>,
+    /// Blocks of this model that start before this are forgotten, also those of this commit.
+    pub forgotten: Vec<(Arc<str>, Time)>,
     /// To be delivered.
     pub letters: Vec<Letter>,
 }
@@ -65,6 +69,8 @@ pub struct Kept {
     /// By start.
     pub panes: Vec<Pane>,
     pub learnt: Vec<(LearntKey, Arc<Reference>)>,
+    /// By start.
+    pub blocks: Vec<Block>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,12 +115,17 @@ impl Store {
         for pane in &commit.panes {
             changes.put(Kind::Panes, pane_key(pane), pane);
         }
-        for (model, before) in &commit.expired {
-            let (from, to) = (panes_of(model, Time::MIN), panes_of(model, *before));
-            for entry in self.keyspace(Kind::Panes).range(from.as_slice()..to.as_slice()) {
-                changes.delete(Kind::Panes, entry.key().map_err(|cause| self.failed("read", cause))?.to_vec());
+        for block in &commit.blocks {
+            changes.put(Kind::Blocks, block_key(block), block);
+        }
+        let expired = commit.expired.iter().map(|before| (Kind::Panes, before));
+        let forgotten = commit.forgotten.iter().map(|before| (Kind::Blocks, before));
+        for (kind, (model, before)) in expired.chain(forgotten) {
+            let (from, to) = (starting_at(model, Time::MIN), starting_at(model, *before));
+            for entry in self.keyspace(kind).range(from.as_slice()..to.as_slice()) {
+                changes.delete(kind, entry.key().map_err(|cause| self.failed("read", cause))?.to_vec());
             }
-            changes.delete_range(Kind::Panes, from, to);
+            changes.delete_range(kind, from, to);
         }
         for (partition, position) in &commit.positions {
             changes.put(Kind::Positions, position_key(partition), &(partition, position));
@@ -146,6 +157,7 @@ impl Store {
             state: self.get(Kind::States, &key)?.unwrap_or_default(),
             panes: self.all(Kind::Panes, &key)?,
             learnt: self.all(Kind::Learnt, &key)?,
+            blocks: self.all(Kind::Blocks, &key)?,
         })
     }
 
@@ -153,7 +165,7 @@ impl Store {
     pub fn retain(&self, models: &[&str]) -> Result<(), StoreError> {
         let kept: Vec<Key> = models.iter().map(|model| model_key(model)).collect();
         let mut changes = Changes::default();
-        for kind in [Kind::Panes, Kind::States, Kind::Learnt] {
+        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks] {
             for entry in self.keyspace(kind).iter() {
                 let key = entry.key().map_err(|cause| self.failed("read", cause))?;
                 if *key != *MARK && !kept.iter().any(|model| key.starts_with(model)) {
@@ -199,12 +211,18 @@ impl Store {
     /// Checks that no part of the store has lost what another still has: counts would be wrong without a sign of it.
     fn check_marks(&self) -> Result<(), StoreError> {
         let marks: Marks = self.get(Kind::About, MARK)?.unwrap_or_default();
+        let refused = |cause| Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY });
         for kind in Kind::ALL {
             let own: Option<Marks> = self.get(kind, MARK)?;
             if own.unwrap_or_default()[kind as usize] != marks[kind as usize] {
-                let cause = format!("its {} are not of the same step as the rest", kind.name());
-                return Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY });
+                return refused(format!("its {} are not of the same step as the rest", kind.name()));
             }
+        }
+        let steps = self.keyspace(Kind::About).prefix(STEP).map(|entry| Ok(entry.key()?.to_vec()));
+        let steps: Vec<Key> = steps.collect::<Result<_, _>>().map_err(|cause| self.failed("read", cause))?;
+        let last = Some(last_of(&marks)).filter(|&last| last > 0);
+        if steps != last.map(step_key).into_iter().collect::<Vec<_>>() {
+            return refused("its steps are not in the order in which they were made".to_owned());
         }
         *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
         Ok(())
@@ -284,6 +302,19 @@ const MARK: &[u8] = b"mark";
 
 type Marks = [u64; Kind::ALL.len()];
 
+fn last_of(marks: &Marks) -> u64 {
+    marks.iter().max().copied().unwrap_or(0)
+}
+
+/// What the key begins with that each step adds, and the next one takes away. The engine under the store does not check
+/// the numbers by which it orders batches: with one of them damaged, an old step would come last, and nothing else
+/// would tell. Then more than one such key is left.
+const STEP: &[u8] = b"step";
+
+fn step_key(step: u64) -> Key {
+    [STEP, &step.to_be_bytes()].concat()
+}
+
 const MOVE_AWAY: &str = "move the directory away to begin anew with what Kafka still has";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -294,10 +325,12 @@ enum Kind {
     States,
     Learnt,
     Letters,
+    Blocks,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] = [Kind::About, Kind::Positions, Kind::Panes, Kind::States, Kind::Learnt, Kind::Letters];
+    const ALL: [Kind; 7] =
+        [Kind::About, Kind::Positions, Kind::Panes, Kind::States, Kind::Learnt, Kind::Letters, Kind::Blocks];
 
     fn name(self) -> &'static str {
         match self {
@@ -307,6 +340,7 @@ impl Kind {
             Kind::States => "states",
             Kind::Learnt => "learnt",
             Kind::Letters => "letters",
+            Kind::Blocks => "blocks",
         }
     }
 }
@@ -329,7 +363,9 @@ impl Changes {
 
     /// Numbers this step.
     fn mark(&mut self, marks: &mut Marks) {
-        let step = 1 + marks.iter().max().copied().unwrap_or(0);
+        let step = 1 + last_of(marks);
+        self.put(Kind::About, step_key(step), &());
+        self.delete(Kind::About, step_key(step - 1));
         let changed: BTreeSet<Kind> = self.0.keys().map(|(kind, _)| *kind).chain([Kind::About]).collect();
         changed.iter().for_each(|&kind| marks[kind as usize] = step);
         changed.iter().for_each(|&kind| self.put(kind, MARK.to_vec(), marks));
@@ -346,8 +382,8 @@ fn model_key(model: &str) -> Key {
     stable_id(&[model]).into_bytes()
 }
 
-/// The least key of the model's panes that start at this or later.
-fn panes_of(model: &str, start: Time) -> Key {
+/// The least key of the model's panes, or blocks, that start at this or later.
+fn starting_at(model: &str, start: Time) -> Key {
     let mut key = model_key(model);
     // With the sign turned over, negative numbers sort first.
     key.extend((start.0 ^ i64::MIN).to_be_bytes());
@@ -356,9 +392,16 @@ fn panes_of(model: &str, start: Time) -> Key {
 
 fn pane_key(pane: &Pane) -> Key {
     let of = &pane.key;
-    let mut key = panes_of(&of.model, of.start);
+    let mut key = starting_at(&of.model, of.start);
     let partition = of.partition.partition.to_string();
     key.extend(stable_id(&[&of.version, &of.slice, &of.partition.topic, &partition]).into_bytes());
+    key
+}
+
+fn block_key(block: &Block) -> Key {
+    let BlockKey { model, start, series } = &block.key;
+    let mut key = starting_at(model, *start);
+    key.extend(stable_id(&[&series.version, &series.slice, &series.topic]).into_bytes());
     key
 }
 

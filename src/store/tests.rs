@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use super::*;
+use crate::block::Series;
 use crate::pane::PaneKey;
 use crate::rule::alert::{Active, AlertKey};
 
@@ -65,6 +66,13 @@ fn learnt(model: &str) -> (LearntKey, Arc<Reference>) {
     (key, Arc::new(Reference { hash: "12".into(), ..Reference::new("learnt", 500, BTreeMap::new()) }))
 }
 
+fn block(model: &str, start: i64, rows: u64) -> Block {
+    let series = Series { version: "7".into(), slice: "country=US".into(), topic: "credit.predictions".into() };
+    let mut block = Block::new(BlockKey { model: model.into(), start: Time(start), series }, "axes".into());
+    block.fold(&[pane(model, start, rows)]);
+    block
+}
+
 fn letter(sequence: u64) -> Letter {
     Letter {
         id: LetterId::new(sequence, "event", "hook"),
@@ -84,6 +92,8 @@ fn step(n: i64) -> Commit {
         expired: vec![("credit".into(), Time(n - 2))],
         states: vec![("credit".into(), state(n))],
         learnt: vec![learnt("credit")],
+        blocks: vec![block("credit", n, n as u64)],
+        forgotten: vec![("credit".into(), Time(n - 3))],
         letters: vec![letter(n as u64)],
     }
 }
@@ -101,6 +111,7 @@ fn last_step(store: &Store) -> i64 {
     assert_eq!(kept.state, state(n));
     assert_eq!(kept.panes, (1.max(n - 2)..=n).map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(kept.learnt, [learnt("credit")]);
+    assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(store.letters().unwrap(), (1..=n).map(|n| letter(n as u64)).collect::<Vec<_>>());
     n
 }
@@ -198,6 +209,7 @@ fn monitors_that_are_gone_are_forgotten() {
     let store = scratch.open();
     let kept = |model: &str| {
         let commit = Commit { panes: vec![pane(model, 0, 1)], learnt: vec![learnt(model)], ..Commit::default() };
+        let commit = Commit { blocks: vec![block(model, 0, 1)], ..commit };
         store.commit(&Commit { states: vec![(model.into(), state(1))], ..commit }).unwrap();
     };
     ["a", "b"].iter().for_each(|model| kept(model));
@@ -227,19 +239,20 @@ fn a_step_is_there_after_a_crash_and_one_that_was_cut_off_is_not() {
 }
 
 #[test]
-fn a_damaged_journal_is_refused_or_ends_before_the_damage() {
+fn a_damaged_journal_is_refused_or_holds_whole_steps() {
     let scratch = Scratch::new();
     let store = scratch.open();
     (1..=4).for_each(|n| store.commit(&step(n)).unwrap());
     let length = journal(&store);
-    for at in (0..length).step_by(length / 50) {
+    for at in (0..length).step_by(length / 100) {
         let damaged = crashed(&store, length);
         let path = damaged.0.join("db/0.jnl");
         let mut bytes = fs::read(&path).unwrap();
         bytes[at] ^= 4;
         fs::write(&path, bytes).unwrap();
         match damaged.try_open() {
-            Ok(store) => assert!(last_step(&store) < 4, "damaged at {at}"),
+            // Some damage changes nothing, as where a batch is numbered higher and is the last one all the same.
+            Ok(store) => assert!(last_step(&store) <= 4, "damaged at {at}"),
             Err(error) => {
                 assert!(matches!(error, StoreError::Open { hint: MOVE_AWAY, .. }), "damaged at {at}: {error}")
             }
@@ -295,6 +308,7 @@ fn a_damaged_value_is_passed_over_and_counted() {
         (Kind::States, model_key("credit")),
         (Kind::Learnt, learnt_key(&learnt("credit").0)),
         (Kind::Letters, letter_key(&letter(2).id)),
+        (Kind::Blocks, block_key(&block("credit", 2, 2))),
     ] {
         let mut sealed = store.keyspace(kind).get(&key).unwrap().unwrap().to_vec();
         let last = sealed.len() - 1;
@@ -307,7 +321,7 @@ fn a_damaged_value_is_passed_over_and_counted() {
     assert_eq!(store.position(&partition(0)).unwrap(), None);
     assert_eq!(store.monitor("credit").unwrap(), Kept { panes: vec![pane("credit", 2, 2)], ..Kept::default() });
     assert_eq!(store.letters().unwrap(), []);
-    assert_eq!(store.damaged(), 5);
+    assert_eq!(store.damaged(), 6);
     // Writing mends.
     store.commit(&step(2)).unwrap();
     assert_eq!(store.position(&partition(0)).unwrap(), Some(position(2)));

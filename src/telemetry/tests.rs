@@ -320,6 +320,7 @@ fn monitor() -> Monitor {
             fields: vec![],
         },
         reference: Source::Learnt { rows: 100 },
+        against: Default::default(),
         resolution: 100,
         slicing: Default::default(),
         windowing: Windowing {

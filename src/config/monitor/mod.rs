@@ -1,5 +1,6 @@
 //! Reads one monitor: a file under `rules/`.
 
+mod against;
 mod alerts;
 mod measures;
 mod schema;
@@ -8,8 +9,8 @@ mod slices;
 use std::collections::BTreeSet;
 
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
-use crate::monitor::{Input, Monitor, Source};
-use crate::schema::Field;
+use crate::monitor::{Against, Input, Monitor, Source};
+use crate::schema::{Field, Path};
 use crate::slice::Slicing;
 use crate::source::{reference_file, table};
 use crate::time::{Span, Windowing};
@@ -33,8 +34,10 @@ fn monitor(
     let fields = schema.as_ref().map(|schema| schema.fields.as_slice());
     let inputs = map.need("inputs", "[{topic: credit.predictions}]", |item| inputs(item, fields));
     let windowing = map.need("window", "{size: 1h}", window);
-    let min_rows = windowing.as_ref().map(|windowing| windowing.min_rows);
-    let reference = map.need("reference", "{dataset: reference.parquet}", |item| reference(item, min_rows));
+    let version = schema.as_ref().map(|schema| schema.version.as_ref());
+    let windowed = windowing.as_ref();
+    let reference = map.need("reference", "{dataset: reference.parquet}", |item| reference(item, windowed, version));
+    let min_rows = windowed.map(|windowing| windowing.min_rows);
     let known = slices::Known { fields, inputs: inputs.as_deref(), min_rows };
     let slicing = map.or("slices", Slicing::default(), |item| slices::read(item, &known));
     let drift = map.find("drift");
@@ -43,13 +46,14 @@ fn monitor(
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
     let rules =
         map.or("alerts", Vec::new(), |item| alerts::read(item, &alerts::Known { fields, measures: asked, receivers }));
-    let (reference, resolution) = reference?;
+    let (reference, against, resolution) = reference?;
     let (measures, judging) = measures?;
     Some(Monitor {
         model: model.as_ref()?.0.clone(),
         inputs: inputs?,
         schema: schema?,
         reference,
+        against,
         resolution,
         windowing: windowing?,
         slicing: slicing?,
@@ -166,7 +170,11 @@ fn window(item: Item<'_>) -> Option<Windowing> {
     Some(Windowing { size, every, lateness: lateness?, idle: idle?, min_rows: min_rows? })
 }
 
-fn reference(item: Item<'_>, min_rows: Option<u64>) -> Option<(Source, usize)> {
+fn reference(
+    item: Item<'_>,
+    windowing: Option<&Windowing>,
+    version: Option<Option<&Path>>,
+) -> Option<(Source, Against, usize)> {
     const LIKE: &str = "write `{dataset: FILE}` or `{learnt: {rows: 5000}}`";
     let map = item.map()?;
     let resolution = map.or("resolution", 2048, |item| item.count(2..=65_536));
@@ -190,13 +198,15 @@ fn reference(item: Item<'_>, min_rows: Option<u64>) -> Option<(Source, usize)> {
         let map = item.map()?;
         let rows = map.need("rows", "5000", |item| Some((item.count(1..=1_000_000)?, item)));
         let (rows, item) = rows?;
-        if let Some(least) = min_rows.filter(|least| rows < *least) {
+        if let Some(least) = windowing.map(|windowing| windowing.min_rows).filter(|least| rows < *least) {
             let message = format!("{rows} rows are fewer than the {least} of `min_rows`");
             item.report(message, Some(format!("write `rows: {}` or more, or a lower `min_rows`", least.max(1000))));
             return None;
         }
         Some(Source::Learnt { rows: rows as usize })
     });
+    let base = dataset.as_ref().or(learnt.as_ref()).and_then(Option::as_ref);
+    let against = against::read(&map, &against::Known { base, windowing, version });
     let source = match (dataset, learnt) {
         (Some(source), None) | (None, Some(source)) => source,
         (Some(_), Some(_)) => {
@@ -208,5 +218,5 @@ fn reference(item: Item<'_>, min_rows: Option<u64>) -> Option<(Source, usize)> {
             None
         }
     };
-    Some((source?, resolution? as usize))
+    Some((source?, against?, resolution? as usize))
 }

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::measurement::Measurement;
-use crate::monitor::{Monitor, Source};
+use crate::measurement::{Family, Measurement};
+use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
 use crate::reference::Reference;
 use crate::rule::alert::{Active, AlertEvent, AlertKey, State};
 use crate::telemetry::Telemetry;
-use crate::time::{Time, Windowing};
+use crate::time::{Span, Time, Windowing};
 use alerts::Alerts;
 use history::History;
 pub use history::MeasuredWindow;
@@ -86,9 +86,9 @@ pub struct MonitorStatus {
     pub model: String,
     pub topics: Vec<String>,
     pub window: String,
-    /// Where the reference comes from.
+    /// What drift is measured against.
     pub reference: String,
-    /// Those that are loaded or learnt.
+    /// Those that fix axes: loaded or learnt.
     pub references: Vec<ReferenceStatus>,
     /// Event time that every partition has passed.
     pub watermark: Option<Time>,
@@ -112,6 +112,8 @@ pub struct VersionStatus {
     pub window_start: Time,
     pub window_end: Time,
     pub rows: u64,
+    /// The content hash of what its drift was measured against, in the first log that has any.
+    pub reference: Option<String>,
 }
 
 /// What the daemon writes.
@@ -274,7 +276,7 @@ impl View {
 impl ShownMonitor {
     /// What was known of the monitor before a reload stays known, unless its reference comes from elsewhere now.
     fn new(monitor: &Monitor, known: Option<ShownMonitor>) -> ShownMonitor {
-        let source = source(&monitor.reference);
+        let source = reference(monitor);
         let known = known.filter(|known| known.source == source);
         let (references, watermark) = known.map(|known| (known.references, known.watermark)).unwrap_or_default();
         let topics = monitor.inputs.iter().map(|input| input.topic.clone()).collect();
@@ -290,8 +292,14 @@ impl VersionStatus {
             window_start: first.window_start,
             window_end: first.window_end,
             rows: window.iter().map(|m| m.rows).max().unwrap_or(0),
+            reference: drift_reference(window).map(str::to_owned),
         })
     }
+}
+
+/// The content hash of what a window's drift was measured against, in the first log that has any.
+pub(super) fn drift_reference(window: &[Measurement]) -> Option<&str> {
+    window.iter().filter(|m| m.family == Family::Drift).find_map(|m| m.reference.as_deref())
 }
 
 /// How a stream is cut, in words.
@@ -302,7 +310,28 @@ fn cut(windowing: &Windowing) -> String {
     format!("{size}{step}{late}")
 }
 
-/// Where a reference comes from, in words. Only a file's name is told: the rest of its path is the operator's business.
+/// What windows are compared with, in words.
+fn reference(monitor: &Monitor) -> String {
+    let axes = source(&monitor.reference);
+    match &monitor.against {
+        Against::Reference => axes,
+        Against::Trailing { last, lag: Span(0) } => format!("the {last} before the window, on the axes of {axes}"),
+        Against::Trailing { last, lag } => {
+            format!("the {last} that end {lag} before the window, on the axes of {axes}")
+        }
+        Against::Seasonal { by, weeks } => {
+            let hour = match by {
+                Season::HourOfDay => "day",
+                Season::HourOfWeek => "week",
+            };
+            let past = if *weeks == 1 { "past week".to_owned() } else { format!("past {weeks} weeks") };
+            format!("the same hour of the {hour} in the {past}, on the axes of {axes}")
+        }
+        Against::Version(version) => format!("version {version} in the same window, on the axes of {axes}"),
+    }
+}
+
+/// Where the axes come from, in words. Only a file's name is told: the rest of its path is the operator's business.
 fn source(source: &Source) -> String {
     match source {
         Source::Dataset(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
