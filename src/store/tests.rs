@@ -317,17 +317,20 @@ fn a_damaged_value_is_passed_over_and_counted() {
 fn a_store_of_another_version_says_whose_it_is() {
     let scratch = Scratch::new();
     let store = scratch.open();
-    store.keyspace(Kind::States).insert(model_key("a"), value::seal_as(2, &model_key("a"), b"")).unwrap();
+    store
+        .keyspace(Kind::States)
+        .insert(model_key("a"), value::seal_as(value::FORMAT + 1, &model_key("a"), b""))
+        .unwrap();
     let told = store.monitor("a").unwrap_err().to_string();
-    assert!(
-        told.contains("tidegauge of another version wrote it in format 2, and this version reads format 1"),
-        "{told}"
-    );
-    store.keyspace(Kind::About).insert(WRITER, value::seal_as(2, WRITER, b"7.8.9")).unwrap();
+    let (written, read) = (value::FORMAT + 1, value::FORMAT);
+    let expected =
+        format!("tidegauge of another version wrote it in format {written}, and this version reads format {read}");
+    assert!(told.contains(&expected), "{told}");
+    store.keyspace(Kind::About).insert(WRITER, value::seal_as(value::FORMAT + 1, WRITER, b"7.8.9")).unwrap();
     drop(store);
     let told = scratch.try_open().err().unwrap().to_string();
     assert!(told.contains(scratch.0.to_str().unwrap()), "{told}");
-    assert!(told.contains("tidegauge 7.8.9 wrote it in format 2"), "{told}");
+    assert!(told.contains(&format!("tidegauge 7.8.9 wrote it in format {written}")), "{told}");
 }
 
 #[test]

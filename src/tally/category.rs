@@ -11,6 +11,7 @@ use crate::rows::{Column, Values};
 pub struct CategoryTally {
     pub presence: Presence,
     /// Rows of each value of the vocabulary, and last, of all other values.
+    #[serde(with = "super::runs")]
     pub counts: Vec<u64>,
     pub commonest: Commonest,
 }

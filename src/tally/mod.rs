@@ -3,6 +3,7 @@
 pub mod category;
 pub mod flag;
 pub mod numeric;
+mod runs;
 
 #[cfg(test)]
 mod laws;
