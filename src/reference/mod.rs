@@ -25,7 +25,7 @@ pub use survey::Survey;
 
 /// The most values that a vocabulary holds. A field with more is an identifier rather than a category, and its rarer
 /// values count as unseen, in the reference as in every window.
-const MOST_VALUES: usize = 10_000;
+const MOST_VALUES: usize = 100_000;
 
 /// What windows are compared with: for each subject an axis, and the reference's counts on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -484,12 +484,12 @@ mod tests {
 
     #[test]
     fn a_vocabulary_keeps_the_commonest_values() {
-        let values: Vec<String> = (0..=MOST_VALUES).map(|i| format!("{i:05}")).chain(["09999".to_owned()]).collect();
+        let values: Vec<String> = (0..=MOST_VALUES).map(|i| format!("{i:06}")).chain(["099999".to_owned()]).collect();
         let rows: Vec<Row> = values.into_iter().map(|value| (Ok(0.0), Ok(value), Ok(false))).collect();
         let reference = Reference::build("r", &fields(), &[batch(&rows)], 10);
         let Some(FieldTally::Categorical(tally)) = reference.tally("purpose") else { panic!("a category is counted") };
         let Some(Axis::Categorical(vocabulary)) = reference.axis("purpose") else { panic!("on a vocabulary") };
         assert_eq!((vocabulary.values().len(), tally.unseen()), (MOST_VALUES, 1));
-        assert_eq!((vocabulary.cell("09999"), vocabulary.cell("10000")), (Some(9999), None));
+        assert_eq!((vocabulary.cell("099999"), vocabulary.cell("100000")), (Some(99_999), None));
     }
 }

@@ -120,13 +120,13 @@ impl Bins {
         Bins { counts, n_reference, n_current, pooled }
     }
 
-    /// For a bin, the difference of the two shares (reference less window), times both sample sizes: an integer, so that
-    /// shares that are nearly equal lose no digits.
+    /// For a bin, the difference of the two shares (reference less window), times both sample sizes: an integer, so
+    /// that shares that are nearly equal lose no digits.
     pub fn difference(&self, (r, c): (u64, u64)) -> i128 {
         i128::from(r) * i128::from(self.n_current) - i128::from(c) * i128::from(self.n_reference)
     }
 
-    /// For each bin, the reference's share and its difference from the window's.
+    /// For each bin, the reference's share, the window's, and by how much the reference's is larger.
     pub fn differences(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         let (n, m) = (self.n_reference as f64, self.n_current as f64);
         self.counts.iter().map(move |&(r, c)| (r as f64 / n, c as f64 / m, self.difference((r, c)) as f64 / (n * m)))
@@ -180,11 +180,11 @@ impl Bins {
 }
 
 /// Pools bins, from the rarest on, until in each the smaller sample is expected to have at least five rows (Cochran,
-/// 1954), and at least as many as the root of the number of pooled bins. What is left over goes to the commonest.
+/// 1954), and at least twice the root of the number of pooled bins. What is left over goes to the commonest.
 ///
-/// With fewer than five, one row in a bin that the reference does not reach can be proof at the 0.1 % level. The root is
-/// there for the likelihood ratio: a bin lifts its mean by one part in six times the expected rows, and over many bins
-/// that adds up to more than its deviation.
+/// With fewer than five, one row in a bin that the reference does not reach can be proof at the 0.1 % level. The root
+/// is there for the likelihood ratio: a bin lifts its mean by one part in six times the expected rows, and over many
+/// bins that adds up to more than its deviation.
 ///
 /// All values so rare that they may be unseen are pooled with the unseen ones: by themselves, those that happened to be
 /// in the reference would have more than their share there, and those that did not would have none.
@@ -211,7 +211,7 @@ fn pool(
     loop {
         let enough = least * commonness((n, m)) as f64 / n.min(m).max(1) as f64;
         let pooled = join(first, &ordered, commonness, enough);
-        if pooled.len() as f64 <= least * least {
+        if 4.0 * pooled.len() as f64 <= least * least {
             return pooled;
         }
         least *= SQRT_2;

@@ -13,10 +13,10 @@ pub const ROW: Statistic = Statistic {
     null: Null::Formula,
     range: (0.0, f64::INFINITY),
     about: "Pearson's chi-squared statistic of homogeneity: the window and the reference are two samples of a table \
-            with one column per value and one for all unseen ones, columns empty on both sides are dropped, rare ones \
-            pooled until the smaller sample is expected to have 5 rows in each and the root of their number, and \
-            there is no continuity correction; it grows with the number of rows, so read its p-value; 0 and up \
-            (Pearson, 1911; Cochran, 1954).",
+            with one column per value and one for all unseen ones, columns empty on both sides are dropped, the \
+            rarest pooled until the smaller sample is expected to have 5 rows in each and twice the root of their \
+            number, and there is no continuity correction; it grows with the number of rows, so read its p-value; 0 \
+            and up (Pearson, 1911; Cochran, 1954).",
     compute,
 };
 

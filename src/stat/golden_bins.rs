@@ -1,8 +1,5 @@
 //! What scipy says of shares in bins: `tests/golden/bins.py` says how.
 
-use std::fs::File;
-use std::io::BufReader;
-
 use serde::Deserialize;
 
 use super::{Answer, Bins, Sample, Undefined, case, find, smallest_noncentrality};
@@ -50,8 +47,7 @@ struct Distances {
 }
 
 fn golden() -> Golden {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bins.json");
-    serde_json::from_reader(BufReader::new(File::open(path).unwrap())).unwrap()
+    serde_json::from_str(include_str!("../../tests/golden/bins.json")).unwrap()
 }
 
 fn drift(name: &str, sample: &Sample) -> Answer {

@@ -94,7 +94,7 @@ proptest! {
         let smaller = bins.n_reference.min(bins.n_current) as f64;
         for &(r, c) in &bins.pooled {
             let expected = (r + c) as f64 / (bins.n_reference + bins.n_current) as f64 * smaller;
-            let least = (bins.pooled.len() as f64).sqrt().max(5.0);
+            let least = (2.0 * (bins.pooled.len() as f64).sqrt()).max(5.0);
             prop_assert!(bins.pooled.len() == 1 || expected >= least * (1.0 - 1e-12), "{} of {}", expected, least);
         }
     }

@@ -43,6 +43,8 @@ mod golden_bins;
 mod laws;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod sparse;
 
 use crate::grid::Axis;
 use crate::measurement::Family;

@@ -155,6 +155,17 @@ fn more_unseen_values_than_the_sketch_holds_are_still_counted() {
 }
 
 #[test]
+fn what_is_stored_of_a_large_vocabulary_grows_with_what_was_seen() {
+    let axis = Axis::Categorical(Vocabulary::new((0..100_000).map(|i| format!("{i:06}"))));
+    let values = |count: usize| StringArray::from_iter_values((0..count).map(|i| format!("{:06}", i * 997)));
+    let size = |count: usize| {
+        let column = Column { values: Values::Categorical(values(count)), marks: Arc::default() };
+        postcard::to_stdvec(&of(&axis, &column, Chosen::All(count))).unwrap().len()
+    };
+    assert!(size(0) < 16 && size(100) <= size(0) + 3 * 100, "{} and {} bytes", size(0), size(100));
+}
+
+#[test]
 fn numbers_far_from_zero_keep_their_deviation() {
     let times: Vec<f64> = (0..1001).map(|i| 1.7e12 + f64::from(i % 2) * 1e-3).collect();
     let axis = Axis::Numeric(Grid::of(times.clone(), 10));

@@ -31,7 +31,7 @@ def rarest_surely_seen(n, m, most):
 
 
 def pooled(reference, current, by_reference=False, most=0):
-    """The rarest bins joined until each expects five rows of the smaller sample, and the root of the bins' number.
+    """The rarest bins joined until each expects five rows of the smaller sample, and twice the root of their number.
 
     The last bin of a category is that of the unseen values, which are first, with all others that may be unseen.
     """
@@ -58,7 +58,7 @@ def pooled(reference, current, by_reference=False, most=0):
             joined[-1] = joined[-1] + open_group
         else:
             joined.append(open_group)
-        if len(joined) <= least**2:
+        if 4 * len(joined) <= least**2:
             return [np.array([counts[group].sum() for group in joined]) for counts in (reference, current)]
         least *= math.sqrt(2)
 
