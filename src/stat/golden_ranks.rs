@@ -11,6 +11,9 @@ use crate::measurement::Family;
 /// A value and its p-value.
 type Test = (f64, f64);
 
+/// The same, of a statistic that may have no p-value or may not be defined.
+type Known = Option<(f64, Option<f64>)>;
+
 #[derive(Deserialize)]
 struct Golden {
     cases: Vec<Expected>,
@@ -62,7 +65,7 @@ fn drift(name: &str, sample: &Sample) -> Answer {
 
 impl Expected {
     /// Every statistic with its value and, where it has one, its p-value; `None` where scipy has neither.
-    fn all(&self) -> [(&'static str, Option<(f64, Option<f64>)>); 9] {
+    fn all(&self) -> [(&'static str, Known); 9] {
         let tested = |test: Option<Test>| test.map(|(value, p)| (value, Some(p)));
         let valued = |value: Option<f64>| value.map(|value| (value, None));
         [

@@ -57,13 +57,14 @@ fn compute(case: &Case) -> Answer {
         t if t.is_nan() => 1.0,
         t => student_two_sided(t, n + m - 2.0),
     };
-    // A logarithm of means errs by their coefficient of variation; the window's is taken to be the reference's.
+    // A logarithm of means errs by their coefficient of variation; the window's is taken to be the reference's. Where all
+    // deviations of that are equal, nothing is known of it.
     let variation = r.variance() / (r.mean * r.mean);
     let detectable = smallest_shift(case.significance) * (variation * (1.0 / n + 1.0 / m)).sqrt();
     Ok(Reading {
         p_value: Some(p_value),
         error_bound: Some(error_bound),
-        detectable: detectable.is_finite().then_some(detectable),
+        detectable: (detectable > 0.0 && detectable.is_finite()).then_some(detectable),
         ..Reading::exact(value)
     })
 }
