@@ -116,6 +116,7 @@ fn hold(row: &Statistic, case: &Case, answer: Answer) -> Result<(), TestCaseErro
     prop_assert!(least <= reading.value && reading.value <= most, "{} is {}, out of range", name, reading.value);
     prop_assert!(reading.p_value.is_none_or(|p| (0.0..=1.0).contains(&p)), "{}: p-value {:?}", name, reading.p_value);
     prop_assert!(reading.error_bound.is_none_or(|e| e >= 0.0 && e.is_finite()), "{}: {:?}", name, reading.error_bound);
+    prop_assert!(reading.detectable.is_none_or(|d| d > 0.0 && d.is_finite()), "{}: {:?}", name, reading.detectable);
     prop_assert!(reading.low.is_none_or(|low| least <= low && low <= reading.value), "{}: {:?}", name, reading);
     prop_assert!(reading.high.is_none_or(|high| reading.value <= high && high <= most), "{}: {:?}", name, reading);
     Ok(())
@@ -164,9 +165,12 @@ proptest! {
             min_rows: 1,
             significance: 0.001,
         };
-        for name in ["psi", "js_distance", "ks", "wasserstein", "chi_squared"] {
+        let exact = ["psi", "js_distance", "ks", "chi_squared", "kuiper", "mann_whitney", "mean_shift", "variance_shift"];
+        let bounded = ["wasserstein", "wasserstein_raw", "energy_distance"];
+        for name in exact.into_iter().chain(bounded) {
             if let Ok(reading) = (find_drift(name).compute)(&case) {
-                prop_assert!(reading.value == 0.0 || name == "wasserstein" && Some(reading.value) <= reading.error_bound);
+                let is_bounded = bounded.contains(&name) && Some(reading.value) <= reading.error_bound;
+                prop_assert!(reading.value == 0.0 || is_bounded, "{}: {:?}", name, reading);
                 prop_assert!(reading.p_value.is_none_or(|p| p == 1.0));
             }
         }
@@ -203,8 +207,8 @@ fn too_few_rows_are_no_verdict() {
     let many = Sample::numeric(&[1.0, 2.0], &[1.0, 2.0, 3.0], 100);
     let in_reference = Case { min_rows: 3, ..case(&many) };
     let none = Sample::numeric(&[1.0, 2.0, 3.0], &[], 100);
-    for name in ["psi", "js_distance", "ks", "wasserstein"] {
-        let compute = find_drift(name).compute;
+    for row in ALL.iter().filter(|row| row.family == Family::Drift && applies(row.on, Some(&few.axis))) {
+        let compute = row.compute;
         assert_eq!(compute(&in_window), Err(Undefined::TooFewRows { n: 2, least: 3 }));
         assert_eq!(compute(&in_reference), Err(Undefined::TooFewReferenceRows { n: 2, least: 3 }));
         assert_eq!(compute(&case(&none)), Err(Undefined::NoRows));

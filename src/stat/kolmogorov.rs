@@ -1,4 +1,4 @@
-//! The limiting distribution of Kolmogorov's statistic.
+//! The limiting distributions of Kolmogorov's and of Kuiper's statistic.
 
 use std::f64::consts::PI;
 
@@ -24,12 +24,39 @@ pub fn kolmogorov_sf(x: f64) -> f64 {
     }
 }
 
+/// The probability that a Kuiper variable exceeds `x`.
+///
+/// Again two series: `2 sum (4 k^2 x^2 - 1) exp(-2 k^2 x^2)` (Kuiper, 1960), and one minus what Jacobi's identity makes of
+/// it for small `x`, `sqrt(2 pi) pi^2 / x^3 sum k^2 exp(-k^2 pi^2 / (2 x^2))`.
+pub fn kuiper_sf(x: f64) -> f64 {
+    const CHANGE: f64 = 1.2;
+    const ONE: f64 = 0.3;
+    let squares = [1.0f64, 4.0, 9.0, 16.0];
+    if x < ONE {
+        1.0
+    } else if x < CHANGE {
+        let sum: f64 = squares.iter().map(|k2| k2 * (-k2 * PI * PI / (2.0 * x * x)).exp()).sum();
+        1.0 - (2.0 * PI).sqrt() * PI * PI / (x * x * x) * sum
+    } else {
+        2.0 * squares.iter().map(|k2| (4.0 * k2 * x * x - 1.0) * (-2.0 * k2 * x * x).exp()).sum::<f64>()
+    }
+}
+
 /// What a Kolmogorov variable exceeds with this probability.
 pub fn kolmogorov_quantile(p: f64) -> f64 {
+    quantile(kolmogorov_sf, p)
+}
+
+/// What a Kuiper variable exceeds with this probability.
+pub fn kuiper_quantile(p: f64) -> f64 {
+    quantile(kuiper_sf, p)
+}
+
+fn quantile(sf: fn(f64) -> f64, p: f64) -> f64 {
     let (mut low, mut high) = (0.0, 40.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
-        if kolmogorov_sf(middle) > p { low = middle } else { high = middle }
+        if sf(middle) > p { low = middle } else { high = middle }
     }
     high
 }

@@ -1,15 +1,23 @@
 //! The table of statistics: functions of tallies, one file and one row each.
 
 // What several of them need.
+mod area;
 mod bins;
 mod jensen_shannon;
 mod kolmogorov;
+mod limits;
 mod power;
 mod proportion;
 mod sides;
+mod smirnov;
+mod steps;
+mod student;
 
+pub mod anderson_darling;
 pub mod chi_squared;
 pub mod cramers_v;
+pub mod cramer_von_mises;
+pub mod energy_distance;
 pub mod error_rate;
 pub mod fisher_exact;
 pub mod g_test;
@@ -18,8 +26,11 @@ pub mod js_distance;
 pub mod js_divergence;
 pub mod kl_divergence;
 pub mod ks;
+pub mod kuiper;
 pub mod latency;
 pub mod linf;
+pub mod mann_whitney;
+pub mod mean_shift;
 pub mod mismatch_rate;
 pub mod missing_rate;
 pub mod nan_rate;
@@ -31,7 +42,9 @@ pub mod rows_per_second;
 pub mod total_variation;
 pub mod two_proportion_z;
 pub mod unseen_rate;
+pub mod variance_shift;
 pub mod wasserstein;
+pub mod wasserstein_raw;
 
 #[cfg(test)]
 mod contract;
@@ -39,6 +52,8 @@ mod contract;
 mod golden;
 #[cfg(test)]
 mod golden_bins;
+#[cfg(test)]
+mod golden_ranks;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
@@ -51,15 +66,20 @@ use crate::measurement::Family;
 use crate::tally::FieldTally;
 use crate::time::Span;
 
+use area::{Area, area, outer_areas};
 use bins::Bins;
 use jensen_shannon::divergence;
-use kolmogorov::{kolmogorov_quantile, kolmogorov_sf};
+use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf};
+use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
 pub use power::POWER;
-use power::{normal_quantile, smallest_noncentrality};
+use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use proportion::proportion;
 #[cfg(test)]
-use sample::{Sample, case};
+use sample::{Sample, area_between, by_shares, case, finite_values, integral, tied_values};
 use sides::Numbers;
+use smirnov::smirnov_sf;
+use steps::Step;
+use student::student_two_sided;
 
 /// One row of the table: all that anything else needs to know of a statistic.
 pub struct Statistic {
@@ -187,6 +207,8 @@ pub enum Undefined {
     NotInReference,
     #[error("the reference has a single value")]
     ReferenceIsConstant,
+    #[error("the window has a single value")]
+    WindowIsConstant,
     #[error("infinite values")]
     Infinite,
     #[error("values too large for double precision")]
@@ -217,7 +239,15 @@ pub const ALL: &[&Statistic] = &[
     &unseen_rate::ROW,
     &psi::ROW,
     &ks::ROW,
+    &kuiper::ROW,
+    &cramer_von_mises::ROW,
+    &anderson_darling::ROW,
+    &mann_whitney::ROW,
     &wasserstein::ROW,
+    &wasserstein_raw::ROW,
+    &energy_distance::ROW,
+    &mean_shift::ROW,
+    &variance_shift::ROW,
     &js_distance::ROW,
     &js_divergence::ROW,
     &kl_divergence::ROW,

@@ -59,7 +59,7 @@ impl NumericTally {
     }
 
     /// The mean of the distances from the origin, which the difference of mean and origin would lose to rounding.
-    fn mean_from_origin(&self) -> Option<f64> {
+    pub fn mean_from_origin(&self) -> Option<f64> {
         let n = self.finite() as f64;
         let whole = n * self.origin;
         let mut sum = self.sum.clone();
