@@ -97,7 +97,7 @@ pub fn axes_for(reference: Option<&Reference>, fields: &[Field]) -> Axes {
 
 fn fits(axis: &Axis, kind: Kind) -> bool {
     match axis {
-        Axis::Numeric(_) => kind == Kind::Numeric,
+        Axis::Numeric(_) => kind.is_numeric(),
         Axis::Categorical(_) => kind == Kind::Categorical,
         Axis::Flag => kind == Kind::Flag,
     }
@@ -112,14 +112,14 @@ fn default_axis(field: &Field) -> Axis {
         // there is nothing to compare them with.
         Kind::Numeric if field.role == Role::Latency => Axis::Numeric(Grid::logarithmic(-6, 5, 100)),
         // A time is not a measure, and no schema has one among its fields.
-        Kind::Numeric | Kind::Time => Axis::Numeric(Grid::new([], false)),
+        Kind::Numeric | Kind::Confidence | Kind::Entropy | Kind::Time => Axis::Numeric(Grid::new([], false)),
     }
 }
 
 /// The axis that these rows fix for a field; `None` for a kind that has none.
 fn axis_of(field: &Field, columns: &[&Column], resolution: usize) -> Option<Axis> {
     match field.kind {
-        Kind::Numeric => {
+        Kind::Numeric | Kind::Confidence | Kind::Entropy => {
             let values: Vec<f64> = columns.iter().flat_map(|column| finite(column)).collect();
             // Without values, a resolution of nought would ask for the quantiles of nothing.
             let grid = if values.is_empty() { None } else { Some(Grid::of(values, resolution)) };
@@ -221,7 +221,7 @@ impl Hash {
             FieldTally::Numeric(tally) => {
                 self.counts(&[tally.nan, tally.infinite]);
                 self.counts(&tally.counts);
-                for sum in [&tally.sum, &tally.squares, &tally.sum_below, &tally.sum_above] {
+                for sum in [&tally.sum, &tally.negative, &tally.squares, &tally.sum_below, &tally.sum_above] {
                     self.number(sum.value());
                 }
                 self.number(tally.min);

@@ -120,6 +120,7 @@ proptest! {
             FieldTally::Numeric(tally) => {
                 prop_assert_eq!(tally.counts.iter().sum::<u64>(), tally.n());
                 prop_assert!(tally.infinite <= tally.n());
+                prop_assert!(tally.negative.value() <= 0.0 && tally.negative.value() <= tally.sum.value());
             }
             FieldTally::Categorical(tally) => {
                 prop_assert_eq!(tally.counts.iter().sum::<u64>(), tally.n());
@@ -145,6 +146,20 @@ fn more_unseen_values_than_the_sketch_holds_are_still_counted() {
     let top = tally.commonest.top(1);
     assert_eq!(top[0].0, "usual");
     assert!(top[0].1 + tally.commonest.error() >= 1500 && top[0].1 <= 1500);
+}
+
+#[test]
+fn magnitudes_do_not_cancel_out() {
+    let axis = Axis::Numeric(Grid::new([0.0], true));
+    let rows: Vec<Row<f64>> = [-1e300, 1e300, -0.5, 0.25, f64::NAN, f64::INFINITY].into_iter().map(Ok).collect();
+    let column = Column { values: Values::Numeric(floats(&rows)), marks: Arc::default() };
+    let magnitude = |chosen| match of(&axis, &column, chosen) {
+        FieldTally::Numeric(tally) => tally.mean_magnitude(),
+        _ => panic!("the axis is numeric"),
+    };
+    assert_eq!(magnitude(Chosen::Some(&[0, 1])), Some(1e300));
+    assert_eq!(magnitude(Chosen::Some(&[2, 3, 4, 5])), Some(0.375));
+    assert_eq!(magnitude(Chosen::Some(&[4])), None);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct NumericTally {
     pub max: f64,
     /// The sum of the finite values.
     pub sum: ExactSum,
+    /// The sum of the finite values below zero, so that the magnitudes of all can be told too.
+    pub negative: ExactSum,
     /// The middle grid value, and the sum of the squared distances of the finite values from it (each rounded to a
     /// double). Squares of the values themselves would drown the deviation of numbers far from zero, such as times.
     pub origin: f64,
@@ -44,6 +46,11 @@ impl NumericTally {
     /// The mean of the finite values, `None` without any.
     pub fn mean(&self) -> Option<f64> {
         (self.finite() > 0).then(|| self.sum.value() / self.finite() as f64)
+    }
+
+    /// The mean of the finite values' magnitudes, `None` without any.
+    pub fn mean_magnitude(&self) -> Option<f64> {
+        (self.finite() > 0).then(|| (self.sum.value() - 2.0 * self.negative.value()) / self.finite() as f64)
     }
 
     /// The standard deviation of the finite values, with `n - 1` in the denominator; `None` below two values, and where
@@ -97,6 +104,7 @@ impl Tally for NumericTally {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             sum: ExactSum::default(),
+            negative: ExactSum::default(),
             origin: origin.unwrap_or(0.0),
             squares: ExactSum::default(),
             sum_below: ExactSum::default(),
@@ -107,8 +115,20 @@ impl Tally for NumericTally {
     fn observe(&mut self, axis: &Axis, column: &Column, chosen: Chosen) {
         let Axis::Numeric(grid) = axis else { return };
         let array = values!(column, Numeric).values();
-        let NumericTally { presence, nan, counts, infinite, min, max, sum, origin, squares, sum_below, sum_above } =
-            self;
+        let NumericTally {
+            presence,
+            nan,
+            counts,
+            infinite,
+            min,
+            max,
+            sum,
+            negative,
+            origin,
+            squares,
+            sum_below,
+            sum_above,
+        } = self;
         let last = counts.len() - 1;
         presence.observe(column, chosen, |row| {
             let x = array[row];
@@ -125,6 +145,9 @@ impl Tally for NumericTally {
             *min = min.min(x);
             *max = max.max(x);
             sum.add(x);
+            if x < 0.0 {
+                negative.add(x);
+            }
             let distance = x - *origin;
             squares.add(distance * distance);
             if cell == 0 {
@@ -145,6 +168,7 @@ impl Tally for NumericTally {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum.merge(&other.sum);
+        self.negative.merge(&other.negative);
         self.squares.merge(&other.squares);
         self.sum_below.merge(&other.sum_below);
         self.sum_above.merge(&other.sum_above);
