@@ -10,8 +10,9 @@ use crate::monitor::{Correction, Monitor};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
+use crate::schema::Role;
 use crate::shard::OTHER_VERSIONS;
-use crate::stat::{Case, Side};
+use crate::stat::{Attributed, Case, On, Side};
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Time, Window};
 
@@ -80,9 +81,14 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
     for input in &monitor.inputs {
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
         let of_log = monitor.subject_of(topic);
+        let attributed = attributed(monitor, &input.fields, log);
         let mut findings = Vec::new();
         for measure in &monitor.measures {
             let (subject, current, reference) = match measure.field {
+                None if measure.statistic.on == On::Attributions => match attributed.first() {
+                    Some(first) => (of_log, None, first.reference),
+                    None => continue,
+                },
                 None => (of_log, None, None),
                 Some(field) => {
                     let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
@@ -96,6 +102,7 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                 window: monitor.windowing.size,
                 current,
                 reference,
+                attributions: &attributed,
                 min_rows: monitor.windowing.min_rows,
                 significance: measure.significance,
             };
@@ -116,6 +123,15 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
         }));
     }
     measurements
+}
+
+/// The attributions that a log carries.
+fn attributed<'a>(monitor: &Monitor, carried: &[usize], log: &'a Log) -> Vec<Attributed<'a>> {
+    let attribution = |(&field, current): (&usize, &'a FieldTally)| {
+        let field = monitor.fields().get(field).filter(|field| field.role == Role::Attribution)?;
+        Some(Attributed { current, reference: log.known.reference.tally(&field.subject) })
+    };
+    carried.iter().zip(&log.fields).filter_map(attribution).collect()
 }
 
 /// Asks a rule of every subject it concerns, and moves its alerts on.

@@ -7,6 +7,7 @@ mod power;
 mod proportion;
 mod sides;
 
+pub mod attribution;
 pub mod chi_squared;
 pub mod error_rate;
 pub mod js_distance;
@@ -110,6 +111,15 @@ pub enum On {
     Valued,
     Latency,
     Flag,
+    /// All attributions of a log together.
+    Attributions,
+}
+
+impl On {
+    /// Whether there is one value for a log, rather than one for each field.
+    pub fn is_log(self) -> bool {
+        matches!(self, On::Log | On::Attributions)
+    }
 }
 
 /// What a statistic is computed from.
@@ -121,6 +131,8 @@ pub struct Case<'a> {
     pub current: Option<Side<'a>>,
     /// The reference's counts on the same axis; `None` when the reference does not have the subject.
     pub reference: Option<&'a FieldTally>,
+    /// The attributions of the log, for what is asked of all of them together.
+    pub attributions: &'a [Attributed<'a>],
     /// Fewer values than this on either side, and a comparison is undefined.
     pub min_rows: u64,
     /// The p-value at which a change is taken to be real.
@@ -132,6 +144,13 @@ pub struct Case<'a> {
 pub struct Side<'a> {
     pub axis: &'a Axis,
     pub tally: &'a FieldTally,
+}
+
+/// One feature's attributions in the window and in the reference, which may lack them.
+#[derive(Clone, Copy)]
+pub struct Attributed<'a> {
+    pub current: &'a FieldTally,
+    pub reference: Option<&'a FieldTally>,
 }
 
 /// A statistic's value, or why there is none.
@@ -170,6 +189,8 @@ pub enum Undefined {
     NotInReference,
     #[error("the reference has a single value")]
     ReferenceIsConstant,
+    #[error("every attribution in the reference is zero")]
+    NothingAttributed,
     #[error("infinite values")]
     Infinite,
     #[error("values too large for double precision")]
@@ -199,6 +220,8 @@ pub const ALL: &[&Statistic] = &[
     &wasserstein::ROW,
     &js_distance::ROW,
     &chi_squared::ROW,
+    &attribution::NDCG,
+    &attribution::NORMALISED_L1,
 ];
 
 /// The row of a statistic.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
 use crate::monitor::{Input, Monitor, Source};
-use crate::schema::Field;
+use crate::schema::{Field, Role};
 use crate::source::table;
 use crate::time::{Span, Windowing};
 
@@ -35,7 +35,8 @@ fn monitor(
     let reference = map.need("reference", "{dataset: reference.parquet}", |item| reference(item, min_rows));
     let drift = map.find("drift");
     let quality = map.find("quality");
-    let measures = measures::read(drift, quality, fields);
+    let attribution = map.find("attribution");
+    let measures = measures::read(drift, quality, attribution, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
     let rules =
         map.or("alerts", Vec::new(), |item| alerts::read(item, &alerts::Known { fields, measures: asked, receivers }));
@@ -71,6 +72,13 @@ fn inputs(item: Item<'_>, fields: Option<&[Field]>) -> Option<Vec<Input>> {
     if let (false, true, Some(names)) = (takes_the_rest, is_known, alternatives(&missing.collect::<Vec<_>>(), "or")) {
         let hint = "add it to the `fields` of an input, or let one input have no `fields`".to_owned();
         item.report(format!("no input carries {names}"), Some(hint));
+    }
+    let mut carrying =
+        fields.iter().zip(&carried).filter(|(field, _)| field.role == Role::Attribution).map(|(_, by)| by);
+    let first = carrying.next();
+    if !carrying.all(|by| Some(by) == first) {
+        let hint = "let one input carry all of them, since they are compared with one another".to_owned();
+        item.report("the attributions are carried by several inputs", Some(hint));
     }
     let input = |(index, log): (usize, Log<'_>)| {
         let carries = |field: &usize| carried[*field].map_or(log.fields.is_none(), |by| by == index);
