@@ -135,7 +135,7 @@ fn attributed<'a>(monitor: &Monitor, carried: &[usize], log: &'a Log) -> Vec<Att
 }
 
 /// Asks a rule of every subject it concerns, and moves its alerts on.
-fn ask(
+pub(super) fn ask(
     judged: &mut Judged,
     rule: &Rule,
     version: &Arc<str>,
@@ -208,7 +208,7 @@ fn told(mut event: AlertEvent, rule: &Rule, window: Window, reason: &str, eviden
 
 /// The request for a retrain that follows when alerts of a rule begin to fire, unless one was made not long ago.
 #[allow(clippy::too_many_arguments, reason = "it gathers the evidence from everything that is known of the window")]
-fn request(
+pub(super) fn request(
     judged: &mut Judged,
     rule: &Rule,
     retrain: &Retrain,
@@ -252,7 +252,7 @@ fn request(
 
 /// Resolves the alerts of which no rule asks any more, since the monitor has changed, and those of versions that no longer
 /// serve, because another one does. Silence alone resolves nothing.
-fn obsolete(judged: &mut Judged) -> Vec<AlertEvent> {
+pub(super) fn obsolete(judged: &mut Judged) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
     // Where there are too many versions, one that is not seen may be among the others.

@@ -1,5 +1,7 @@
 //! Conditions: CEL expressions over the measurements of one window.
 
+mod instead;
+
 use std::collections::BTreeSet;
 
 use cel::common::ast::operators::{ADD, DIVIDE, MULTIPLY, NEGATE, SUBSTRACT};
