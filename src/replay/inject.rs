@@ -193,8 +193,8 @@ impl Injector {
                 let deviation = self.deviation.ok_or_else(|| {
                     let subject = &self.injection.subject;
                     anyhow!(
-                        "the standard deviation of `{subject}` is not known at {}; write the shift as a number, or a later \
-                         time if it is still learnt",
+                        "the standard deviation of `{subject}` is not known at {}; write the shift as a number, or a \
+                         later time if it is still learnt",
                         self.injection.from
                     )
                 })?;

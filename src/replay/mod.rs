@@ -64,8 +64,8 @@ pub struct Usage {
 /// When it is asked to stop, it reads no further and shows what is known by then. Returns whether it read everything.
 ///
 /// # Errors
-/// [`Usage`] when the monitor has nothing of what is asked for; else when the monitor is wrong, a file cannot be read, or
-/// the output is closed.
+/// [`Usage`] when the monitor has nothing of what is asked for; else when the monitor is wrong, a file cannot be read,
+/// or the output is closed.
 pub fn run(options: &Options, stop: &AtomicBool) -> Result<bool> {
     check(options)?;
     let monitor = Arc::new(config::load_monitor(&options.monitor).map_err(config::Problems)?);
