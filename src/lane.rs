@@ -19,13 +19,27 @@ impl Lane {
 
     /// Decodes and counts records, each with its offset and time of logging; offsets ascend.
     pub fn count<'a>(&mut self, records: impl Iterator<Item = (&'a [u8], i64, Option<Time>)>) -> Report {
+        let (rows, rejected) = self.decode(records);
+        self.count_decoded(&rows, rejected)
+    }
+
+    /// Decodes records, which are still to be counted.
+    pub fn decode<'a>(
+        &mut self,
+        records: impl Iterator<Item = (&'a [u8], i64, Option<Time>)>,
+    ) -> (Rows, Vec<Rejected>) {
         let mut rejected = Vec::new();
         for (bytes, offset, logged) in records {
             if let Err(reason) = self.decoder.push(bytes, offset, logged) {
                 rejected.push(Rejected { offset, reason });
             }
         }
-        self.shard.observe(&self.decoder.finish(), rejected)
+        (self.decoder.finish(), rejected)
+    }
+
+    /// Counts what was decoded.
+    pub fn count_decoded(&mut self, rows: &Rows, rejected: Vec<Rejected>) -> Report {
+        self.shard.observe(rows, rejected)
     }
 
     /// Counts rows that are columns already, in the order that the plan wants.

@@ -69,6 +69,18 @@ enum Command {
         /// For a person or for a program.
         #[arg(long, value_enum, default_value = "table")]
         format: replay::Format,
+        /// Where the measurements go, with `--format parquet`.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Shows how many alerts a day other thresholds would have raised, such as drift.psi=0.1,0.2,0.3 or
+        /// drift.psi=0.05..0.5:10, which is ten values. A name is one that conditions use; it is varied in all of them.
+        #[arg(long, value_name = "NAME=VALUES", conflicts_with = "inject")]
+        what_if: Vec<replay::Question>,
+        /// Changes a field from some time on, or from one time to another, and shows what noticed it and how soon:
+        /// income:shift=0.3sd@2024-05-01T00:00:00Z, or scale=1000, null=0.2, constant=5 or swap=OTHER in place of the
+        /// shift; FROM..TO in place of the time.
+        #[arg(long, value_name = "FEATURE:CHANGE@TIME")]
+        inject: Vec<replay::Injection>,
     },
     /// Makes a monitor's reference of a data set of any size, and shows what is in it.
     ///
@@ -142,6 +154,10 @@ fn main() -> ExitCode {
             if matches!(error.downcast_ref(), Some(TableError::Interrupted)) {
                 return ExitCode::from(INTERRUPTED);
             }
+            if let Some(usage) = error.downcast_ref::<replay::Usage>() {
+                eprintln!("tidegauge: {usage}");
+                return ExitCode::from(2);
+            }
             if let Some(problems) = error.downcast_ref::<Problems>() {
                 eprintln!("{problems}");
                 return ExitCode::from(64);
@@ -178,8 +194,9 @@ fn perform(command: Command) -> Result<bool> {
             runtime.block_on(async { demo::run(options, interrupted()?).await })
         }
         Command::Check { paths } => check::run(&paths),
-        Command::Replay { data, monitor, format } => {
-            replay::run(&replay::Options { data, monitor, format }).map(|()| true)
+        Command::Replay { data, monitor, format, output, what_if, inject } => {
+            let (_runtime, stop) = stop_when_interrupted()?;
+            replay::run(&replay::Options { data, monitor, format, output, what_if, inject }, &stop)
         }
         Command::Profile { data, monitor, output, force } => {
             let runtime = Runtime::new().context("start the runtime")?;
@@ -199,6 +216,29 @@ fn perform(command: Command) -> Result<bool> {
             compare::run(&compare::Options { reference, current, monitor, format, output })
         }
     }
+}
+
+/// What tells the work of a command to stop when the process is asked to end; asked again, it ends at once. It lasts as
+/// long as the runtime.
+fn stop_when_interrupted() -> Result<(Runtime, Arc<AtomicBool>)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let first = runtime.block_on(async { interrupted() })?;
+    let asked = stop.clone();
+    runtime.spawn(async move {
+        first.await;
+        asked.store(true, Ordering::Relaxed);
+        // Work that is stuck in reading or writing does not look whether it should stop.
+        if let Ok(second) = interrupted() {
+            second.await;
+            std::process::exit(1);
+        }
+    });
+    Ok((runtime, stop))
 }
 
 async fn run(config: config::Config, load: impl Fn() -> Result<config::Config, Problems>) -> Result<()> {

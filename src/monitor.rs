@@ -9,7 +9,7 @@ use crate::stat::Statistic;
 use crate::time::{Span, Time, Window, Windowing};
 
 /// Everything that one file under `rules/` says, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Monitor {
     /// The model's name, which is also the monitor's.
     pub model: String,

@@ -32,6 +32,11 @@ impl fmt::Display for Path {
 pub enum Kind {
     /// A double; a JSON string is a mistype, but for `"NaN"`, `"Infinity"` and `"-Infinity"`, which JSON has no number for.
     Numeric,
+    /// The largest of several probabilities that add up to 1: a list, an object from class to probability, or a single
+    /// number, which is the probability of one class out of two.
+    Confidence,
+    /// The Shannon entropy of the same in bits: 0 where one class is certain, at most the logarithm of their number.
+    Entropy,
     /// A text; numbers and booleans count as their text.
     Categorical,
     /// A yes or no: `true`, a number other than zero and a text that is not empty are yes; `null` or nothing is no.
@@ -40,15 +45,35 @@ pub enum Kind {
     Time,
 }
 
+impl Kind {
+    /// Whether what is measured is a number.
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Kind::Numeric | Kind::Confidence | Kind::Entropy)
+    }
+
+    /// Whether the number is made of several probabilities.
+    pub fn is_of_probabilities(self) -> bool {
+        matches!(self, Kind::Confidence | Kind::Entropy)
+    }
+}
+
 /// What a field is to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Feature,
-    /// The number that the model says: a probability, a score, or a regression's prediction.
+    /// The number that the model says: a probability or another score.
     Score,
+    /// A regression's prediction.
+    Value,
     /// The class that the model says.
     Prediction,
+    /// How sure the model is of the class it says.
+    Confidence,
+    /// How undecided the model is between the classes.
+    Entropy,
+    /// How much a feature contributed to what the model said, such as a Shapley value.
+    Attribution,
     /// How long the answer took; values are multiplied by this to make seconds.
     Latency,
     /// Whether the call failed.
@@ -58,7 +83,8 @@ pub enum Role {
 /// One measured field of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Field {
-    /// What measurements call it: the feature's name, or `score`, `prediction`, `latency`, `error`.
+    /// What measurements call it: the feature's name, `attribution.` and the feature's name, or `score`, `value`,
+    /// `prediction`, `confidence`, `entropy`, `latency`, `error`.
     pub subject: String,
     pub path: Path,
     pub kind: Kind,

@@ -27,6 +27,9 @@ mod slicing;
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 
+/// A replay with other thresholds, with changes injected, to a file, or cut short.
+mod backtest;
+
 /// Learnt references begin where learning ends.
 mod learning;
 

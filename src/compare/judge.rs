@@ -86,6 +86,8 @@ fn case<'a>(question: &Question, both: &'a Both, measure: &Measure, subject: &st
         reference: Some(&reference.tally),
         min_rows: question.min_rows,
         significance: measure.significance,
+        // A data set without a monitor does not say what its attributions are.
+        attributions: &[],
     })
 }
 

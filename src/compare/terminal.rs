@@ -5,6 +5,7 @@ use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
 use crate::measurement::{Family, Measurement};
+use crate::schema::Kind;
 
 use super::headline::{headline, strongest};
 use super::judge::Compared;
@@ -201,10 +202,10 @@ pub fn is_shown(m: &Measurement) -> bool {
 
 pub fn kind(column: &Compared) -> &'static str {
     match column.kind {
-        crate::schema::Kind::Numeric => "numeric",
-        crate::schema::Kind::Categorical => "categorical",
-        crate::schema::Kind::Flag => "flag",
-        crate::schema::Kind::Time => "time",
+        Kind::Numeric | Kind::Confidence | Kind::Entropy => "numeric",
+        Kind::Categorical => "categorical",
+        Kind::Flag => "flag",
+        Kind::Time => "time",
     }
 }
 

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use crate::monitor::Monitor;
 pub use daemon::{Config, Limits, Topics};
-use yaml::{Item, Map, Position, Reader, all, alternatives, hint, shown};
+pub use yaml::hint;
+use yaml::{Item, Map, Position, Reader, all, alternatives, shown};
 
 /// One thing that is wrong with a configuration file, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

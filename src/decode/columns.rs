@@ -6,6 +6,7 @@ use std::mem;
 use arrow_array::{Float64Array, Int64Array, StringArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
 
+use super::Probabilities;
 use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
 use crate::schema::Kind;
 use crate::time::Time;
@@ -31,7 +32,9 @@ pub enum Scalar<'a> {
     Signed(i64),
     Float(f64),
     Text(&'a str),
-    /// An object or an array, which no column can hold.
+    /// An object or an array of which a column wants the probabilities.
+    Probabilities(Probabilities),
+    /// Any other object or array, which no column can hold.
     Composite,
 }
 
@@ -56,6 +59,11 @@ impl Columns {
             most_text: i32::MAX as usize,
             is_overfull: false,
         }
+    }
+
+    /// Whether a column wants the probabilities of an object or an array.
+    pub fn wants_probabilities(&self, column: usize) -> bool {
+        matches!(self.builders[column].cells, Cells::Reduced(..))
     }
 
     /// How many whole rows there are.
@@ -119,6 +127,8 @@ struct Builder {
 
 enum Cells {
     Numeric(Vec<f64>),
+    /// Numbers that are made of probabilities, by a function of these.
+    Reduced(Vec<f64>, fn(&Probabilities) -> Option<f64>),
     /// The texts one after another; `ends` has a zero first, then where each text ends.
     Categorical {
         text: String,
@@ -132,6 +142,8 @@ impl Builder {
     fn new(kind: Kind) -> Builder {
         let cells = match kind {
             Kind::Numeric => Cells::Numeric(Vec::new()),
+            Kind::Confidence => Cells::Reduced(Vec::new(), Probabilities::confidence),
+            Kind::Entropy => Cells::Reduced(Vec::new(), Probabilities::entropy),
             Kind::Categorical => Cells::Categorical { text: String::new(), ends: vec![0] },
             Kind::Flag => Cells::Flag(Vec::new()),
             Kind::Time => Cells::Time(Vec::new()),
@@ -148,6 +160,7 @@ impl Builder {
         let mut length = 0;
         let put = match &mut self.cells {
             Cells::Numeric(values) => number(scalar).map(|value| values.push(value)),
+            Cells::Reduced(values, reduce) => reduced(scalar, *reduce).map(|value| values.push(value)),
             Cells::Categorical { text, ends } => write_category(text, scalar).map(|()| {
                 length = text.len();
                 // What does not fit is not committed.
@@ -176,7 +189,7 @@ impl Builder {
 
     fn leave_empty(&mut self, absent: Absent) {
         match &mut self.cells {
-            Cells::Numeric(values) | Cells::Flag(values) => values.push(0.0),
+            Cells::Numeric(values) | Cells::Reduced(values, _) | Cells::Flag(values) => values.push(0.0),
             Cells::Categorical { text, ends } => ends.push(text.len() as i32),
             Cells::Time(values) => values.push(0),
         }
@@ -187,7 +200,7 @@ impl Builder {
     /// Keeps the first so many rows, which are all or all but one.
     fn truncate(&mut self, rows: usize) {
         match &mut self.cells {
-            Cells::Numeric(values) | Cells::Flag(values) => values.truncate(rows),
+            Cells::Numeric(values) | Cells::Reduced(values, _) | Cells::Flag(values) => values.truncate(rows),
             Cells::Categorical { text, ends } => {
                 ends.truncate(rows + 1);
                 text.truncate(ends[rows] as usize);
@@ -213,7 +226,9 @@ impl Builder {
             nulls = Some(NullBuffer::new(valid.finish()));
         }
         let values = match &mut self.cells {
-            Cells::Numeric(values) => Values::Numeric(Float64Array::new(taken(values).into(), nulls)),
+            Cells::Numeric(values) | Cells::Reduced(values, _) => {
+                Values::Numeric(Float64Array::new(taken(values).into(), nulls))
+            }
             Cells::Flag(values) => Values::Flag(Float64Array::new(taken(values).into(), nulls)),
             Cells::Time(values) => Values::Time(Int64Array::new(taken(values).into(), nulls)),
             Cells::Categorical { text, ends } => {
@@ -244,8 +259,17 @@ fn number(scalar: Scalar<'_>) -> Result<f64, Absent> {
         Scalar::Text("Infinity") => Ok(f64::INFINITY),
         Scalar::Text("-Infinity") => Ok(f64::NEG_INFINITY),
         Scalar::Null => Err(Absent::Null),
-        Scalar::Bool(_) | Scalar::Text(_) | Scalar::Composite => Err(Absent::Mistyped),
+        Scalar::Bool(_) | Scalar::Text(_) | Scalar::Probabilities(_) | Scalar::Composite => Err(Absent::Mistyped),
     }
+}
+
+/// A number that is made of probabilities; a single one is that of one class out of two.
+fn reduced(scalar: Scalar<'_>, reduce: fn(&Probabilities) -> Option<f64>) -> Result<f64, Absent> {
+    let probabilities = match scalar {
+        Scalar::Probabilities(probabilities) => probabilities,
+        single => Probabilities::of_two(number(single)?),
+    };
+    reduce(&probabilities).ok_or(Absent::Mistyped)
 }
 
 #[inline]
@@ -257,7 +281,7 @@ fn write_category(text: &mut String, scalar: Scalar<'_>) -> Result<(), Absent> {
         Scalar::Unsigned(number) => write_integer(text, number),
         Scalar::Signed(number) => write_integer(text, number),
         Scalar::Null => return Err(Absent::Null),
-        Scalar::Composite => return Err(Absent::Mistyped),
+        Scalar::Probabilities(_) | Scalar::Composite => return Err(Absent::Mistyped),
     }
     Ok(())
 }
@@ -276,7 +300,7 @@ fn flag(scalar: Scalar<'_>) -> Result<f64, Absent> {
         Scalar::Float(number) => number != 0.0,
         Scalar::Text(value) => !value.is_empty(),
         Scalar::Null => false,
-        Scalar::Composite => return Err(Absent::Mistyped),
+        Scalar::Probabilities(_) | Scalar::Composite => return Err(Absent::Mistyped),
     };
     Ok(f64::from(u8::from(is_yes)))
 }
@@ -293,7 +317,7 @@ fn instant(scalar: Scalar<'_>) -> Result<Time, Absent> {
             Err(_) => text.parse().ok(),
         },
         Scalar::Null => return Err(Absent::Null),
-        Scalar::Bool(_) | Scalar::Composite => None,
+        Scalar::Bool(_) | Scalar::Probabilities(_) | Scalar::Composite => None,
     };
     time.ok_or(Absent::Mistyped)
 }

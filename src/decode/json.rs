@@ -10,7 +10,7 @@ use std::mem;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Columns, Scalar};
+use super::{Columns, Probabilities, Scalar};
 use crate::rows::{Reason, Rows, Wanted};
 use crate::time::Time;
 use keys::{Edge, Guess, Keys, Place};
@@ -205,6 +205,23 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
+    /// Whether a column wants the probabilities, if the value is several.
+    fn wants_probabilities(&self) -> bool {
+        self.edge.columns.iter().any(|&column| self.columns.wants_probabilities(column))
+    }
+
+    /// Reads an object of probabilities, of which some may be wanted by themselves as well.
+    fn visit_probabilities<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Value { keys, columns, edge } = self;
+        let mut probabilities = Probabilities::default();
+        let (nowhere, inner) = (Place::default(), keys.inner(edge));
+        let place = inner.unwrap_or(&nowhere);
+        while let Some(edge) = map.next_key_seed(Key { place, guess: &place.first })? {
+            map.next_value_seed(Probability { keys, columns, edge, all: &mut probabilities })?;
+        }
+        Value { keys, columns, edge }.put(Scalar::Probabilities(probabilities))
+    }
+
     #[inline]
     fn put<E>(self, scalar: Scalar<'_>) -> Result<(), E> {
         for &column in &self.edge.columns {
@@ -261,15 +278,113 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        while elements.next_element::<IgnoredAny>()?.is_some() {}
-        self.put(Scalar::Composite)
+        if !self.wants_probabilities() {
+            while elements.next_element::<IgnoredAny>()?.is_some() {}
+            return self.put(Scalar::Composite);
+        }
+        let mut probabilities = Probabilities::default();
+        let Value { keys, columns, .. } = self;
+        while elements.next_element_seed(Probability { keys, columns, edge: None, all: &mut probabilities })?.is_some()
+        {
+        }
+        Value { keys, columns, edge: self.edge }.put(Scalar::Probabilities(probabilities))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        if self.wants_probabilities() {
+            return self.visit_probabilities(map);
+        }
         match self.keys.inner(self.edge) {
             Some(place) => Object { keys: self.keys, columns: self.columns, place }.visit_map(map)?,
             None => while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {},
         }
         self.put(Scalar::Composite)
+    }
+}
+
+/// Reads one value out of several, which should be a probability, and which columns may want by itself too.
+struct Probability<'a> {
+    keys: &'a Keys,
+    columns: &'a mut Columns,
+    edge: Option<&'a Edge>,
+    all: &'a mut Probabilities,
+}
+
+impl<'a> Probability<'a> {
+    fn take<E>(self, number: Option<f64>, scalar: Scalar<'_>) -> Result<(), E> {
+        match number {
+            Some(number) => self.all.add(number),
+            None => self.all.spoil(),
+        }
+        self.value().map_or(Ok(()), |value| value.put(scalar))
+    }
+
+    /// The reader of a value that is wanted by itself.
+    fn value(self) -> Option<Value<'a>> {
+        let Probability { keys, columns, edge, .. } = self;
+        edge.map(|edge| Value { keys, columns, edge })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Probability<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Probability<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    /// A class without a value is as good as one that is not there.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.value().map_or(Ok(()), |value| value.put(Scalar::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.take(None, Scalar::Bool(value))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.take(Some(number as f64), Scalar::Unsigned(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.take(Some(number as f64), Scalar::Signed(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.take(Some(number), Scalar::Float(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.take(None, Scalar::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        self.all.spoil();
+        match self.value() {
+            Some(value) => value.visit_seq(elements),
+            None => {
+                while elements.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(())
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.all.spoil();
+        match self.value() {
+            Some(value) => value.visit_map(map),
+            None => {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(())
+            }
+        }
     }
 }

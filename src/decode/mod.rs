@@ -2,6 +2,8 @@
 
 mod columns;
 pub mod json;
+mod probabilities;
 
 pub use columns::write_number;
 pub use columns::{Columns, Scalar};
+pub use probabilities::Probabilities;

@@ -12,8 +12,9 @@ use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
+use crate::schema::Role;
 use crate::shard::OTHER_VERSIONS;
-use crate::stat::{Case, Side};
+use crate::stat::{Attributed, Case, On, Side};
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Time, Window};
 
@@ -99,10 +100,15 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
         let of_log = monitor.subject_of(topic);
         let references = references(monitor, input, slice, &log.known.reference);
+        let attributed = attributed(monitor, input, log, &references);
         let mut findings = Vec::new();
         for measure in &monitor.measures {
             let operand = log.operand(measure.statistic.family);
             let (subject, current, reference) = match measure.field {
+                None if measure.statistic.on == On::Attributions => match attributed.first() {
+                    Some(first) => (of_log, None, first.reference),
+                    None => continue,
+                },
                 None => (of_log, None, None),
                 Some(field) => {
                     let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
@@ -120,6 +126,7 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                 window: monitor.windowing.size,
                 current,
                 reference,
+                attributions: &attributed,
                 min_rows: monitor.windowing.min_rows,
                 significance: measure.significance,
             };
@@ -158,8 +165,27 @@ fn references<'a>(
     input.fields.iter().map(of_field).collect()
 }
 
+/// The attributions that a log carries, each with what it is compared with.
+fn attributed<'a>(
+    monitor: &Monitor,
+    input: &Input,
+    log: &'a Log,
+    references: &'a [Option<Cow<FieldTally>>],
+) -> Vec<Attributed<'a>> {
+    let operand = log.operand(Family::Attribution);
+    let attribution = |((&field, current), reference): ((&usize, &'a FieldTally), &'a Option<Cow<FieldTally>>)| {
+        let field = monitor.fields().get(field).filter(|field| field.role == Role::Attribution)?;
+        let reference = match operand {
+            Some(operand) => operand.tally(&field.subject),
+            None => reference.as_deref(),
+        };
+        Some(Attributed { current, reference })
+    };
+    input.fields.iter().zip(&log.fields).zip(references).filter_map(attribution).collect()
+}
+
 /// Asks a rule of every subject it concerns, and moves its alerts on.
-fn ask(
+pub(super) fn ask(
     judged: &mut Judged,
     rule: &Rule,
     version: &Arc<str>,
@@ -232,7 +258,7 @@ fn told(mut event: AlertEvent, rule: &Rule, window: Window, reason: &str, eviden
 
 /// The request for a retrain that follows when alerts of a rule begin to fire, unless one was made not long ago.
 #[allow(clippy::too_many_arguments, reason = "it gathers the evidence from everything that is known of the window")]
-fn request(
+pub(super) fn request(
     judged: &mut Judged,
     rule: &Rule,
     retrain: &Retrain,
@@ -287,7 +313,7 @@ fn sliced(groups: &BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, 
 
 /// Resolves the alerts of which no rule asks any more, since the monitor has changed, those of slices that are no
 /// longer counted, and those of versions that no longer serve, because another one does. Silence alone resolves nothing.
-fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>) -> Vec<AlertEvent> {
+pub(super) fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
     // Where there are too many versions, one that is not seen may be among the others.

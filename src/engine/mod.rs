@@ -4,6 +4,7 @@
 //! measures, asks its rules, and says what is to be told. It keeps no clock and does nothing itself, so the same events
 //! always have the same effects, whether they come from Kafka, from a file or from a test.
 
+mod again;
 mod judge;
 mod history;
 mod watched;
@@ -21,6 +22,7 @@ use crate::reference::{self, Reference};
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
+pub use again::Again;
 use watched::Watched;
 
 /// What can happen.

@@ -157,7 +157,8 @@ impl Model {
 impl Group {
     fn new(window: &[Measurement], newest: Option<Time>, monitor: &MonitorStatus) -> Option<Group> {
         let first = window.first()?;
-        let (figures, compared): (Vec<_>, Vec<_>) = window.iter().partition(|m| m.family == Family::Telemetry);
+        let (figures, compared): (Vec<_>, Vec<_>) =
+            window.iter().partition(|m| [Family::Telemetry, Family::Attribution].contains(&m.family));
         let statistics = columns(&compared);
         let mut by_subject: BTreeMap<&str, Vec<&Measurement>> = BTreeMap::new();
         compared.iter().for_each(|m| by_subject.entry(&m.subject).or_default().push(m));

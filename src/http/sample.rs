@@ -45,7 +45,7 @@ pub fn measurement(statistic: &str, subject: &str, value: Option<f64>) -> Measur
         error_bound: None,
         detectable: None,
         threshold,
-        breached: threshold.zip(value).map(|(threshold, value)| value > threshold),
+        breached: threshold.zip(value).map(|(threshold, value)| row.worse.is_beyond(value, threshold)),
         reference: None,
         revision: 0,
     }

@@ -147,7 +147,7 @@ pub fn axes_for(reference: Option<&Reference>, fields: &[Field]) -> Axes {
 
 fn fits(axis: &Axis, kind: Kind) -> bool {
     match axis {
-        Axis::Numeric(_) => kind == Kind::Numeric,
+        Axis::Numeric(_) => kind.is_numeric(),
         Axis::Categorical(_) => kind == Kind::Categorical,
         Axis::Flag => kind == Kind::Flag,
     }
@@ -162,14 +162,14 @@ fn default_axis(field: &Field) -> Axis {
         // there is nothing to compare them with.
         Kind::Numeric if field.role == Role::Latency => Axis::Numeric(Grid::logarithmic(-6, 5, 100)),
         // A time is not a measure, and no schema has one among its fields.
-        Kind::Numeric | Kind::Time => Axis::Numeric(Grid::new([], false)),
+        Kind::Numeric | Kind::Confidence | Kind::Entropy | Kind::Time => Axis::Numeric(Grid::new([], false)),
     }
 }
 
 /// The axis that these rows fix for a field; `None` for a kind that has none.
 fn axis_of(field: &Field, columns: &[&Column], resolution: usize) -> Option<Axis> {
     match field.kind {
-        Kind::Numeric => {
+        Kind::Numeric | Kind::Confidence | Kind::Entropy => {
             let values: Vec<f64> = columns.iter().flat_map(|column| finite(column)).collect();
             // Without values, a resolution of nought would ask for the quantiles of nothing.
             let grid = if values.is_empty() { None } else { Some(Grid::of(values, resolution)) };

@@ -34,7 +34,9 @@ impl Survey {
     /// `memory` is in bytes, and kept to as far as the resolution allows.
     pub fn new(field: &Field, resolution: usize, memory: usize) -> Survey {
         let found = match field.kind {
-            Kind::Numeric => Found::Numbers(Order::new(resolution, power_below(memory / NUMBER).min(MOST_ROOM))),
+            Kind::Numeric | Kind::Confidence | Kind::Entropy => {
+                Found::Numbers(Order::new(resolution, power_below(memory / NUMBER).min(MOST_ROOM)))
+            }
             Kind::Categorical => Found::Texts(Census::new(memory)),
             Kind::Flag | Kind::Time => Found::Flags,
         };

@@ -1,12 +1,17 @@
 //! `tidegauge replay`: the same core over files instead of Kafka.
 
+mod inject;
+mod parquet;
+mod power;
 mod show;
+mod what_if;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -19,12 +24,17 @@ use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
 use crate::plan::{Subscriber, TopicPlan, topics};
 use crate::reference::Reference;
-use crate::rows::Wanted;
+use crate::rows::{Rows, Wanted};
 use crate::shard::{Report, Resumed};
 use crate::source::reference_file;
 use crate::source::table::{self, Lookup, Table};
+pub use inject::Injection;
+use inject::Injector;
+use power::Power;
 pub use show::Format;
 use show::{Show, Summary};
+pub use what_if::Question;
+use what_if::WhatIf;
 
 /// What to replay, and how to show it.
 #[derive(Debug)]
@@ -33,24 +43,44 @@ pub struct Options {
     pub data: Vec<String>,
     pub monitor: PathBuf,
     pub format: Format,
+    /// Where the measurements go in Parquet.
+    pub output: Option<PathBuf>,
+    /// With any of these, only what would have come of them is shown.
+    pub what_if: Vec<Question>,
+    pub inject: Vec<Injection>,
+}
+
+/// That the command was asked for what cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}{}", hint.as_ref().map_or(String::new(), |hint| format!("\n  hint: {hint}")))]
+pub struct Usage {
+    pub message: String,
+    pub hint: Option<String>,
 }
 
 /// Reads the files as if they came from the monitor's topics, and prints what the daemon would have said.
 ///
 /// Every pane is closed at the end, so the last windows are shown although their time may not have been complete.
 ///
+/// When it is asked to stop, it reads no further and shows what is known by then. Returns whether it read everything.
+///
 /// # Errors
-/// When the monitor is wrong, a file cannot be read, or the output is closed.
-pub fn run(options: &Options) -> Result<()> {
+/// [`Usage`] when the monitor has nothing of what is asked for; else when the monitor is wrong, a file cannot be read,
+/// or the output is closed.
+pub fn run(options: &Options, stop: &AtomicBool) -> Result<bool> {
+    check(options)?;
     let monitor = Arc::new(config::load_monitor(&options.monitor).map_err(config::Problems)?);
     let reference = reference(&monitor)?;
     let inputs = inputs(&options.data, &monitor)?;
-    let mut replay = Replay::new(monitor, reference, options.format)?;
+    let mut replay = Replay::new(monitor, reference, options, stop)?;
     let bytes = inputs.iter().filter_map(|(_, path)| path.metadata().ok()).map(|file| file.len()).sum();
     let progress = ProgressBar::new(bytes);
     let style = "{bar:40} {bytes}/{total_bytes}  {elapsed}, {eta} left  {msg}";
     progress.set_style(ProgressStyle::with_template(style).context("set up the progress bar")?);
     for (topic, path) in &inputs {
+        if replay.is_stopped() {
+            break;
+        }
         replay.file(topic, path, &progress).with_context(|| format!("replay {}", path.display()))?;
     }
     progress.finish_and_clear();
@@ -70,6 +100,21 @@ pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
             };
             Ok(Some(Arc::new(reference)))
         }
+    }
+}
+
+/// Refuses what does not go together.
+fn check(options: &Options) -> Result<(), Usage> {
+    let refuse = |message: &str, hint: &str| Err(Usage { message: message.to_owned(), hint: Some(hint.to_owned()) });
+    match (options.format, &options.output) {
+        (Format::Parquet, None) => refuse("Parquet has to go to a file", "add `--output FILE`"),
+        (Format::Table | Format::Json, Some(_)) => {
+            refuse("only Parquet goes to a file", "add `--format parquet`, or leave `--output` out")
+        }
+        (Format::Parquet, _) if !options.what_if.is_empty() => {
+            refuse("there are no measurements to write when thresholds are tried", "write `--format table` or `json`")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -102,21 +147,42 @@ fn inputs(data: &[String], monitor: &Monitor) -> Result<Vec<(Arc<str>, PathBuf)>
 }
 
 /// A replay under way.
-struct Replay {
+struct Replay<'a> {
+    stop: &'a AtomicBool,
     subscriber: Subscriber,
     engine: Engine,
     lanes: BTreeMap<Arc<str>, (Lane, i64)>,
     show: Show,
     summary: Summary,
     begun: Instant,
+    what_if: Option<WhatIf>,
+    injected: Vec<(Injector, Power)>,
 }
 
 /// Records that are decoded and counted together.
 const BATCH: usize = 4096;
 
-impl Replay {
-    fn new(monitor: Arc<Monitor>, reference: Option<Arc<Reference>>, format: Format) -> Result<Replay> {
+impl<'a> Replay<'a> {
+    fn new(
+        mut monitor: Arc<Monitor>,
+        reference: Option<Arc<Reference>>,
+        options: &Options,
+        stop: &'a AtomicBool,
+    ) -> Result<Replay<'a>> {
+        let mut what_if = None;
+        if !options.what_if.is_empty() {
+            what_if = Some(WhatIf::new(&monitor, &options.what_if)?);
+            monitor = Arc::new(WhatIf::measuring(&monitor));
+        }
         let subscriber = Subscriber { monitor: monitor.clone(), reference: reference.clone() };
+        let plan = |topic: &str| TopicPlan::new(&Arc::from(topic), std::slice::from_ref(&subscriber), usize::MAX);
+        let mut injected = Vec::new();
+        for injection in &options.inject {
+            let mut injector = Injector::new(injection, &monitor, plan)?;
+            reference.iter().for_each(|reference| injector.learn(reference));
+            let power = Power::new(injection, &injector.subjects());
+            injected.push((injector, power));
+        }
         let (learnt, panes, blocks) = (Vec::new(), Vec::new(), Vec::new());
         let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks };
         let mut engine = Engine::new([start]);
@@ -127,8 +193,20 @@ impl Replay {
             engine.step(Event::Assigned { partition: partition.clone(), latest: BTreeMap::new() });
             lanes.insert(topic, (Lane::new(partition, &plan, &Resumed::default()), 0));
         }
-        let (show, summary) = (Show::new(format), Summary::default());
-        Ok(Replay { subscriber, engine, lanes, show, summary, begun: Instant::now() })
+        let (show, summary) = (Show::new(options.format, options.output.as_deref())?, Summary::default());
+        Ok(Replay { stop, subscriber, engine, lanes, show, summary, begun: Instant::now(), what_if, injected })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Makes the changes that are asked for in the rows of a topic.
+    fn inject(injected: &[(Injector, Power)], topic: &str, rows: &mut Rows) -> Result<()> {
+        injected
+            .iter()
+            .filter(|(injector, _)| injector.topic == topic)
+            .try_for_each(|(injector, _)| injector.apply(rows))
     }
 
     fn file(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
@@ -154,12 +232,14 @@ impl Replay {
                 let first = *next;
                 *next += batch.len() as i64;
                 let records = batch.iter().zip(first..).map(|(line, offset)| (line.trim_ascii(), offset, None));
-                let report = lane.count(records);
+                let (mut rows, rejected) = lane.decode(records);
+                Self::inject(&self.injected, topic, &mut rows)?;
+                let report = lane.count_decoded(&rows, rejected);
                 self.take(report, batch.len() as u64)?;
                 batch.clear();
                 progress.set_message(self.summary.headline());
             }
-            if read == 0 {
+            if read == 0 || self.is_stopped() {
                 return Ok(());
             }
         }
@@ -175,11 +255,15 @@ impl Replay {
         };
         let table = Table::open(path, plan.wanted.iter().map(lookup).collect())?;
         for rows in table.batches()? {
+            if self.is_stopped() {
+                return Ok(());
+            }
             let mut rows = rows?;
             let count = rows.len() as u64;
             let Some((lane, next)) = self.lanes.get_mut(topic) else { return Ok(()) };
             rows.offsets = (*next..*next + count as i64).collect();
             *next += count as i64;
+            Self::inject(&self.injected, topic, &mut rows)?;
             let report = lane.count_rows(&rows);
             self.take(report, count)?;
             progress.set_message(self.summary.headline());
@@ -205,10 +289,15 @@ impl Replay {
                 match effect {
                     Effect::Measured(measurements) => {
                         self.summary.measured(&measurements);
-                        self.show.measurements(&measurements)?;
+                        self.injected.iter_mut().for_each(|(_, power)| power.measured(&measurements));
+                        match &mut self.what_if {
+                            Some(what_if) => what_if.measured(measurements),
+                            None => self.show.measurements(&measurements)?,
+                        }
                     }
                     Effect::Alert(alert) => {
                         self.summary.alert(&alert);
+                        self.injected.iter_mut().for_each(|(_, power)| power.alert(&alert));
                         self.show.alert(&alert)?;
                     }
                     Effect::Retrain(request) => {
@@ -216,6 +305,7 @@ impl Replay {
                         self.show.retrain(&request)?;
                     }
                     Effect::Learnt { learnt, known } => {
+                        self.injected.iter_mut().for_each(|(injector, _)| injector.learn(&known.reference));
                         if let Some((lane, _)) = self.lanes.get_mut(&learnt.topic) {
                             let from = lane.learnt(&learnt.model, &learnt.version, known.axes);
                             let partition = Partition { topic: learnt.topic.clone(), partition: 0 };
@@ -230,17 +320,38 @@ impl Replay {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<()> {
-        let reports: Vec<Report> = self.lanes.values_mut().map(|(lane, _)| lane.finish()).collect();
-        let partitions: Vec<Partition> = reports.iter().map(|report| report.partition.clone()).collect();
-        for report in reports {
-            self.take(report, 0)?;
+    /// Shows what came of it. The last windows are closed, unless there was more to read: then they are not whole.
+    fn finish(mut self) -> Result<bool> {
+        let is_whole = !self.is_stopped();
+        if is_whole {
+            let reports: Vec<Report> = self.lanes.values_mut().map(|(lane, _)| lane.finish()).collect();
+            let partitions: Vec<Partition> = reports.iter().map(|report| report.partition.clone()).collect();
+            for report in reports {
+                self.take(report, 0)?;
+            }
+            // A log that ended earlier is not waited for.
+            for partition in partitions {
+                self.step(Event::Idle(partition))?;
+            }
         }
-        // A log that ended earlier is not waited for.
-        for partition in partitions {
-            self.step(Event::Idle(partition))?;
+        self.summary.interrupted = !is_whole;
+        if let Some(what_if) = &self.what_if {
+            let points = what_if.points();
+            if let Some(as_it_is) = points.first() {
+                (self.summary.fired, self.summary.resolved) = (as_it_is.alerts, as_it_is.resolved);
+                self.summary.retrains = as_it_is.retrains;
+            }
+            self.show.points(&points)?;
         }
         self.summary.seconds = self.begun.elapsed().as_secs_f64();
-        self.show.summary(&self.summary)
+        let powers = self.injected.into_iter().map(|(_, mut power)| {
+            power.finish();
+            power
+        });
+        self.show.finish(&self.summary, &powers.collect::<Vec<Power>>())?;
+        if !is_whole {
+            eprintln!("tidegauge: interrupted before everything was read");
+        }
+        Ok(is_whole)
     }
 }

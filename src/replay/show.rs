@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use super::parquet::Parquet;
+use super::power::Power;
+use super::what_if::Point;
 use crate::measurement::{Family, Measurement};
 use crate::rule::alert::{AlertEvent, RetrainRequest, State};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -16,6 +20,8 @@ pub enum Format {
     Table,
     /// One object a line: measurements, alerts, retrain requests and a summary, told apart by `type`.
     Json,
+    /// The measurements as a file, with one row each; alerts as in the table.
+    Parquet,
 }
 
 /// A line of JSON: the record's own fields, and what it is.
@@ -38,6 +44,8 @@ pub struct Summary {
     pub resolved: u64,
     pub retrains: u64,
     pub seconds: f64,
+    /// Whether it was stopped before everything was read.
+    pub interrupted: bool,
     #[serde(skip)]
     last_end: Option<Time>,
 }
@@ -69,6 +77,8 @@ impl Summary {
 pub struct Show {
     format: Format,
     out: io::BufWriter<io::Stdout>,
+    parquet: Option<Parquet>,
+    has_courses: bool,
     /// For the table: the course of each statistic, by version, slice, family, subject and name.
     courses: BTreeMap<(String, String, Family, String, String), Course>,
 }
@@ -84,15 +94,23 @@ struct Course {
 }
 
 impl Show {
-    pub fn new(format: Format) -> Show {
-        Show { format, out: io::BufWriter::with_capacity(1 << 16, io::stdout()), courses: BTreeMap::new() }
+    /// # Errors
+    /// When the file for the measurements cannot be made.
+    pub fn new(format: Format, output: Option<&Path>) -> Result<Show> {
+        let out = io::BufWriter::with_capacity(1 << 16, io::stdout());
+        let parquet = output.map(Parquet::create).transpose()?;
+        Ok(Show { format, out, parquet, has_courses: format == Format::Table, courses: BTreeMap::new() })
     }
 
     pub fn measurements(&mut self, measurements: &[Measurement]) -> Result<()> {
+        if let Some(parquet) = &mut self.parquet {
+            parquet.measurements(measurements)?;
+        }
         for measurement in measurements {
             match self.format {
                 Format::Json => self.json("measurement", measurement)?,
                 Format::Table => self.note(measurement),
+                Format::Parquet => {}
             }
         }
         Ok(())
@@ -101,8 +119,8 @@ impl Show {
     pub fn alert(&mut self, alert: &AlertEvent) -> Result<()> {
         match self.format {
             Format::Json => self.json("alert", alert),
-            Format::Table if alert.state == State::Pending => Ok(()),
-            Format::Table => {
+            Format::Table | Format::Parquet if alert.state == State::Pending => Ok(()),
+            Format::Table | Format::Parquet => {
                 let (end, name) = (alert.window_end, &alert.alert);
                 let summary = alert.annotations.get("summary").map_or("", String::as_str);
                 // The summary tells of a state that is over by then, with numbers that there may no longer be.
@@ -120,7 +138,7 @@ impl Show {
     pub fn retrain(&mut self, request: &RetrainRequest) -> Result<()> {
         match self.format {
             Format::Json => self.json("retrain", request),
-            Format::Table => {
+            Format::Table | Format::Parquet => {
                 let subjects = request.subjects.join(", ");
                 let (end, name, alert) = (request.window_end, &request.retrain, &request.alert);
                 Ok(writeln!(self.out, "{end}  retrain   {name}  asked for by {alert} {subjects}")?)
@@ -128,19 +146,109 @@ impl Show {
         }
     }
 
-    pub fn summary(&mut self, summary: &Summary) -> Result<()> {
+    /// Shows what other thresholds would have done, in place of the course of each statistic.
+    pub fn points(&mut self, points: &[Point]) -> Result<()> {
+        self.has_courses = false;
+        let mut name = "";
+        for point in points {
+            if self.format == Format::Json {
+                self.json("what_if", point)?;
+                continue;
+            }
+            if name != point.name {
+                name = &point.name;
+                let [alerts, breached] = ["alerts/day", "breached/day"];
+                writeln!(
+                    self.out,
+                    "\n{name:<24} {:>8} {alerts:>11} {:>9} {breached:>13}  by rule",
+                    "alerts", "breached"
+                )?;
+            }
+            let value = point.value.map_or("as the monitor says".to_owned(), |value| format!("{value}"));
+            let breached = point.breached_windows.map_or("-".to_owned(), |count| count.to_string());
+            let per_day = point.breached_windows_per_day.map_or("-".to_owned(), |rate| format!("{rate:.3}"));
+            let rules: Vec<String> = point.by_rule.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+            let (alerts, rate) = (point.alerts, point.alerts_per_day);
+            writeln!(
+                self.out,
+                "{value:<24} {alerts:>8} {rate:>11.3} {breached:>9} {per_day:>13}  {}",
+                rules.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Shows what noticed an injected change.
+    fn power(&mut self, power: &Power) -> Result<()> {
+        if self.format == Format::Json {
+            return self.json("injection", power);
+        }
+        let delay =
+            |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| Span((seconds * 1e3) as i64).to_string());
+        writeln!(self.out, "\n{}", power.injection)?;
+        writeln!(
+            self.out,
+            "  {:<40} {:>16} {:>16} {:>7} {:>9}  first breach",
+            "statistic", "breached before", "breached after", "power", "delay"
+        )?;
+        for n in &power.statistics {
+            writeln!(
+                self.out,
+                "  {:<40} {:>16} {:>16} {:>7} {:>9}  {}",
+                format!("{}.{}.{}", n.family.name(), n.subject, n.statistic),
+                format!("{} of {}", n.breached_before, n.windows_before),
+                format!("{} of {}", n.breached_after, n.windows_after),
+                n.power.map_or("-".to_owned(), |power| format!("{power:.3}")),
+                delay(n.delay_seconds),
+                n.first_breach.map_or("-".to_owned(), |at| at.to_string()),
+            )?;
+        }
+        writeln!(
+            self.out,
+            "  {:<40} {:>16} {:>16} {:>7} {:>9}  first fired",
+            "alert", "fired before", "", "", "delay"
+        )?;
+        for r in &power.alerts {
+            let subject = if r.subject.is_empty() { String::new() } else { format!(" of {}", r.subject) };
+            let version = if r.version.is_empty() { String::new() } else { format!(" version {}", r.version) };
+            let first = match r.first_fired {
+                Some(at) => at.to_string(),
+                None if r.firing_before => "it was firing already".to_owned(),
+                None => "-".to_owned(),
+            };
+            writeln!(
+                self.out,
+                "  {:<40} {:>16} {:>16} {:>7} {:>9}  {first}",
+                format!("{}{subject}{version}", r.alert),
+                r.fired_before,
+                "",
+                "",
+                delay(r.delay_seconds),
+            )?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(mut self, summary: &Summary, powers: &[Power]) -> Result<()> {
+        if let Some(parquet) = self.parquet.take() {
+            parquet.finish()?;
+        }
+        if self.has_courses {
+            self.courses()?;
+        }
+        powers.iter().try_for_each(|power| self.power(power))?;
         match self.format {
             Format::Json => self.json("summary", summary)?,
-            Format::Table => {
-                self.courses()?;
+            Format::Table | Format::Parquet => {
                 let rejected: u64 = summary.rejected.values().sum();
                 let reasons: Vec<String> =
                     summary.rejected.iter().map(|(reason, rows)| format!("{rows} {reason}")).collect();
                 let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
                 writeln!(
                     self.out,
-                    "\n{} rows, {rejected} rejected{reasons}, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
+                    "\n{}{} rows, {rejected} rejected{reasons}, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
                      {} retrains; {:.2} s",
+                    if summary.interrupted { "interrupted after " } else { "" },
                     summary.rows,
                     summary.late,
                     summary.windows,

@@ -1,5 +1,7 @@
 //! Conditions: CEL expressions over the measurements of one window.
 
+mod instead;
+
 use std::collections::BTreeSet;
 
 use cel::common::ast::operators::{ADD, DIVIDE, MULTIPLY, NEGATE, SUBSTRACT};
@@ -239,18 +241,18 @@ impl Condition {
 
 /// Whether a statistic is of the log as a whole.
 fn is_of_log(name: &Name) -> bool {
-    stat::find(name.family, name.statistic).is_some_and(|row| row.on == On::Log)
+    stat::find(name.family, name.statistic).is_some_and(|row| row.on.is_log())
 }
 
 /// Whether a statistic is measured of a field.
 pub fn applies(on: On, field: &Field) -> bool {
-    let measured = matches!(field.role, Role::Feature | Role::Score | Role::Prediction);
+    let measured = !matches!(field.role, Role::Latency | Role::Error);
     match on {
-        On::Log => false,
+        On::Log | On::Attributions => false,
         On::Field => measured,
-        On::Numeric => measured && field.kind == Kind::Numeric,
+        On::Numeric => measured && field.kind.is_numeric(),
         On::Categorical => measured && field.kind == Kind::Categorical,
-        On::Valued => measured && matches!(field.kind, Kind::Numeric | Kind::Categorical),
+        On::Valued => measured && (field.kind.is_numeric() || field.kind == Kind::Categorical),
         On::Latency => field.role == Role::Latency,
         On::Flag => field.role == Role::Error,
     }
@@ -355,18 +357,24 @@ impl Walk<'_> {
         if let Some(row) = stat::find(family, second) {
             return Ok(Some((family, None, row.name, attribute(&rest[1..])?)));
         }
-        let Some(field) = self.fields.iter().find(|field| field.subject == second) else {
+        // A subject may itself have dots, and the longest one that fits is meant.
+        let subjects = (1..=rest.len()).rev().map(|taken| (taken, rest[..taken].join(".")));
+        let found = subjects.into_iter().find_map(|(taken, name)| {
+            self.fields.iter().find(|field| field.subject == name).map(|field| (field, taken))
+        });
+        let Some((field, taken)) = found else {
             let known = statistics().chain(self.fields.iter().map(|field| field.subject.clone())).collect();
             return Err((format!("`{second}` is neither a statistic of `{first}` nor a subject"), known));
         };
         let fitting = |row: &&&stat::Statistic| row.family == family && applies(row.on, field);
         let known = || stat::ALL.iter().filter(fitting).map(|row| row.name.to_owned()).collect();
-        match rest.get(1).map(|name| (name, stat::find(family, name))) {
+        let subject = &field.subject;
+        match rest.get(taken).map(|name| (name, stat::find(family, name))) {
             Some((_, Some(row))) if applies(row.on, field) => {
-                Ok(Some((family, Some(second.to_owned()), row.name, attribute(&rest[2..])?)))
+                Ok(Some((family, Some(subject.clone()), row.name, attribute(&rest[taken + 1..])?)))
             }
-            Some((name, _)) => Err((format!("`{second}` has no `{first}` statistic `{name}`"), known())),
-            None => Err((format!("`{first}.{second}` needs a statistic"), known())),
+            Some((name, _)) => Err((format!("`{subject}` has no `{first}` statistic `{name}`"), known())),
+            None => Err((format!("`{first}.{subject}` needs a statistic"), known())),
         }
     }
 }

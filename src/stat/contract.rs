@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Float64Array, StringArray};
 use proptest::prelude::*;
 
-use super::{ALL, Answer, Case, On, Sample, Side, Statistic, Undefined, case, find};
+use super::{ALL, Answer, Attributed, Case, On, Sample, Side, Statistic, Undefined, case, find};
 use crate::grid::{Axis, Grid, Vocabulary};
 use crate::measurement::Family;
 use crate::rows::{Absent, Column, Values};
@@ -84,7 +84,8 @@ fn sample() -> impl Strategy<Value = Sample> {
 }
 
 /// Whether a statistic says that it can be asked about a subject.
-fn applies(on: On, axis: Option<&Axis>) -> bool {
+fn applies(on: On, case: &Case) -> bool {
+    let axis = case.current.map(|side| side.axis);
     match on {
         On::Log => true,
         On::Field => axis.is_some(),
@@ -92,25 +93,25 @@ fn applies(on: On, axis: Option<&Axis>) -> bool {
         On::Categorical => matches!(axis, Some(Axis::Categorical(_))),
         On::Valued => matches!(axis, Some(Axis::Numeric(_) | Axis::Categorical(_))),
         On::Flag => matches!(axis, Some(Axis::Flag)),
+        On::Attributions => matches!(case.attributions, [Attributed { current: FieldTally::Numeric(_), .. }]),
     }
 }
 
 fn hold(row: &Statistic, case: &Case, answer: Answer) -> Result<(), TestCaseError> {
     let name = row.name;
-    let axis = case.current.map(|side| side.axis);
     let reading = match answer {
         Err(Undefined::NotApplicable) => {
             let other_kind = case.reference.is_some();
-            prop_assert!(!applies(row.on, axis) || other_kind, "{} does not apply where it says it does", name);
+            prop_assert!(!applies(row.on, case) || other_kind, "{} does not apply where it says it does", name);
             return Ok(());
         }
         Err(_) => {
-            prop_assert!(applies(row.on, axis), "{} gives another reason than that it does not apply", name);
+            prop_assert!(applies(row.on, case), "{} gives another reason than that it does not apply", name);
             return Ok(());
         }
         Ok(reading) => reading,
     };
-    prop_assert!(applies(row.on, axis), "{} has a value where it says it does not apply", name);
+    prop_assert!(applies(row.on, case), "{} has a value where it says it does not apply", name);
     prop_assert!(reading.value.is_finite(), "{} is {}", name, reading.value);
     let (least, most) = row.range;
     prop_assert!(least <= reading.value && reading.value <= most, "{} is {}, out of range", name, reading.value);
@@ -134,6 +135,7 @@ proptest! {
         min_rows in prop::sample::select(vec![0u64, 1, 2, 30]),
         window in prop::sample::select(vec![1i64, 60_000]),
     ) {
+        let attributed = [Attributed { current: &current.current, reference: current.reference.as_ref() }];
         let case = Case {
             rows: current.current.presence().rows,
             window: Span(window),
@@ -144,6 +146,7 @@ proptest! {
                 1 => other.reference.as_ref(),
                 _ => current.reference.as_ref(),
             },
+            attributions: if log { &attributed } else { &[] },
             min_rows,
             significance: 0.001,
         };
@@ -162,6 +165,7 @@ proptest! {
             window: Span(1000),
             current: Some(Side { axis: &sample.axis, tally: &sample.current }),
             reference: Some(&sample.current),
+            attributions: &[],
             min_rows: 1,
             significance: 0.001,
         };
@@ -207,7 +211,7 @@ fn too_few_rows_are_no_verdict() {
     let many = Sample::numeric(&[1.0, 2.0], &[1.0, 2.0, 3.0], 100);
     let in_reference = Case { min_rows: 3, ..case(&many) };
     let none = Sample::numeric(&[1.0, 2.0, 3.0], &[], 100);
-    for row in ALL.iter().filter(|row| row.family == Family::Drift && applies(row.on, Some(&few.axis))) {
+    for row in ALL.iter().filter(|row| row.family == Family::Drift && applies(row.on, &case(&few))) {
         let compute = row.compute;
         assert_eq!(compute(&in_window), Err(Undefined::TooFewRows { n: 2, least: 3 }));
         assert_eq!(compute(&in_reference), Err(Undefined::TooFewReferenceRows { n: 2, least: 3 }));

@@ -14,6 +14,7 @@ mod steps;
 mod student;
 
 pub mod anderson_darling;
+pub mod attribution;
 pub mod chi_squared;
 pub mod cramers_v;
 pub mod cramer_von_mises;
@@ -147,6 +148,15 @@ pub enum On {
     Valued,
     Latency,
     Flag,
+    /// All attributions of a log together.
+    Attributions,
+}
+
+impl On {
+    /// Whether there is one value for a log, rather than one for each field.
+    pub fn is_log(self) -> bool {
+        matches!(self, On::Log | On::Attributions)
+    }
 }
 
 /// What a statistic is computed from.
@@ -158,6 +168,8 @@ pub struct Case<'a> {
     pub current: Option<Side<'a>>,
     /// The reference's counts on the same axis; `None` when the reference does not have the subject.
     pub reference: Option<&'a FieldTally>,
+    /// The attributions of the log, for what is asked of all of them together.
+    pub attributions: &'a [Attributed<'a>],
     /// Fewer values than this on either side, and a comparison is undefined.
     pub min_rows: u64,
     /// The p-value at which a change is taken to be real.
@@ -169,6 +181,13 @@ pub struct Case<'a> {
 pub struct Side<'a> {
     pub axis: &'a Axis,
     pub tally: &'a FieldTally,
+}
+
+/// One feature's attributions in the window and in the reference, which may lack them.
+#[derive(Clone, Copy)]
+pub struct Attributed<'a> {
+    pub current: &'a FieldTally,
+    pub reference: Option<&'a FieldTally>,
 }
 
 /// A statistic's value, or why there is none.
@@ -209,6 +228,8 @@ pub enum Undefined {
     ReferenceIsConstant,
     #[error("the window has a single value")]
     WindowIsConstant,
+    #[error("every attribution in the reference is zero")]
+    NothingAttributed,
     #[error("infinite values")]
     Infinite,
     #[error("values too large for double precision")]
@@ -259,6 +280,8 @@ pub const ALL: &[&Statistic] = &[
     &cramers_v::ROW,
     &two_proportion_z::ROW,
     &fisher_exact::ROW,
+    &attribution::NDCG,
+    &attribution::NORMALISED_L1,
 ];
 
 /// The row of a statistic.

@@ -71,6 +71,7 @@ pub fn case(sample: &Sample) -> Case<'_> {
         window: Span(60_000),
         current: Some(Side { axis: &sample.axis, tally: &sample.current }),
         reference: sample.reference.as_ref(),
+        attributions: &[],
         min_rows: 1,
         significance: 0.001,
     }

@@ -166,6 +166,20 @@ fn what_is_stored_of_a_large_vocabulary_grows_with_what_was_seen() {
 }
 
 #[test]
+fn magnitudes_do_not_cancel_out() {
+    let axis = Axis::Numeric(Grid::new([0.0], true));
+    let rows: Vec<Row<f64>> = [-1e300, 1e300, -0.5, 0.25, f64::NAN, f64::INFINITY].into_iter().map(Ok).collect();
+    let column = Column { values: Values::Numeric(floats(&rows)), marks: Arc::default() };
+    let magnitude = |chosen| match of(&axis, &column, chosen) {
+        FieldTally::Numeric(tally) => tally.mean_magnitude(),
+        _ => panic!("the axis is numeric"),
+    };
+    assert_eq!(magnitude(Chosen::Some(&[0, 1])), Some(1e300));
+    assert_eq!(magnitude(Chosen::Some(&[2, 3, 4, 5])), Some(0.375));
+    assert_eq!(magnitude(Chosen::Some(&[4])), None);
+}
+
+#[test]
 fn numbers_far_from_zero_keep_their_deviation() {
     let times: Vec<f64> = (0..1001).map(|i| 1.7e12 + f64::from(i % 2) * 1e-3).collect();
     let axis = Axis::Numeric(Grid::of(times.clone(), 10));

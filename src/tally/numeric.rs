@@ -48,6 +48,11 @@ impl NumericTally {
         (self.finite() > 0).then(|| self.sum.value() / self.finite() as f64)
     }
 
+    /// The mean of the finite values' magnitudes, `None` without any.
+    pub fn mean_magnitude(&self) -> Option<f64> {
+        (self.finite() > 0).then(|| (self.sum.value() - 2.0 * self.negative.value()) / self.finite() as f64)
+    }
+
     /// The standard deviation of the finite values, with `n - 1` in the denominator; `None` below two values, and where
     /// the values are too far apart for their squares to be doubles.
     pub fn standard_deviation(&self) -> Option<f64> {

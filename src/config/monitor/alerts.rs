@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{Item, all, alternatives, hint, shown};
+use crate::measurement::Family;
 use crate::monitor::Measure;
 use crate::rule::condition::{Condition, Name};
 use crate::rule::{Retrain, Rule, Severity};
-use crate::schema::Field;
-use crate::stat::{self, On};
+use crate::schema::{Field, Role};
+use crate::stat;
 use crate::time::Span;
 
 /// What an alert rule can refer to. What is `None` is not known, and is then not asked.
@@ -85,14 +86,21 @@ fn check_measured(item: Item<'_>, condition: &Condition, fields: &[Field], measu
     let is_measured = |name: &&Name| {
         measures.iter().any(|measure| is(name, measure) && name.subject.as_ref().is_none_or(|s| s == subject(measure)))
     };
+    let is_attribution = |name: &Name| {
+        fields.iter().any(|field| Some(&field.subject) == name.subject.as_ref() && field.role == Role::Attribution)
+    };
     let missing: Vec<&Name> = condition.names().iter().filter(|name| !is_measured(name)).collect();
     for name in &missing {
         let offset = condition.text().find(&name.text).unwrap_or(0);
         let family = name.family.name();
-        let hint = format!("add `{}` to the statistics under `{family}`", name.statistic);
+        let hint = match name.family {
+            Family::Attribution => "write where they are as `attributions` under `schema`".to_owned(),
+            _ if is_attribution(name) => format!("add `{}` to the `attributions` under `{family}`", name.statistic),
+            _ => format!("add `{}` to the statistics under `{family}`", name.statistic),
+        };
         item.report_within(offset, format!("`{}` is not measured by this monitor", name.text), Some(hint));
     }
-    let of_log = |name: &Name| stat::find(name.family, name.statistic).is_some_and(|row| row.on == On::Log);
+    let of_log = |name: &Name| stat::find(name.family, name.statistic).is_some_and(|row| row.on.is_log());
     let together: Vec<&Name> =
         condition.names().iter().filter(|name| name.subject.is_none() && !of_log(name)).collect();
     let has = |field: usize, name: &Name| measures.iter().any(|m| m.field == Some(field) && is(name, m));

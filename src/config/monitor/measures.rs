@@ -4,7 +4,7 @@ use crate::config::{Item, all, hint, shown};
 use crate::measurement::Family;
 use crate::monitor::{Correction, Judging, Measure};
 use crate::rule::condition::applies;
-use crate::schema::{Field, Kind};
+use crate::schema::{Field, Role};
 use crate::stat::{self, On, Statistic};
 
 /// What is measured of fields of one kind when the file does not say.
@@ -13,23 +13,34 @@ const CATEGORICAL: [&str; 3] = ["psi", "js_distance", "chi_squared"];
 
 type Thresholds = Vec<(&'static str, f64)>;
 
-/// Everything that is measured: telemetry and quality wherever they apply, drift as far as it is asked for.
+/// Everything that is measured: telemetry and quality wherever they apply, drift as far as it is asked for, and how
+/// attributions have drifted where there are any. There may be as many attributions as features, so of each by itself
+/// only that is measured which is asked for.
 pub fn read(
     drift: Option<Item<'_>>,
     quality: Option<Item<'_>>,
+    attribution: Option<Item<'_>>,
     fields: Option<&[Field]>,
 ) -> Option<(Vec<Measure>, Judging)> {
     let drift = drift.map_or_else(|| Some(Drift::default()), read_drift);
-    let quality = quality.map_or(Some(Vec::new()), read_quality);
-    let (fields, drift, quality) = (fields?, drift?, quality?);
+    let of_family =
+        |item: Option<Item<'_>>, family| item.map_or(Some(Vec::new()), |item| read_thresholds(item, family));
+    let (quality, attribution) = (of_family(quality, Family::Quality), of_family(attribution, Family::Attribution));
+    let (fields, drift, quality, attribution) = (fields?, drift?, quality?, attribution?);
     let measure = |field: Option<usize>, statistic: &'static Statistic| {
-        let thresholds = if statistic.family == Family::Drift { &drift.thresholds } else { &quality };
+        let thresholds = match statistic.family {
+            Family::Drift => &drift.thresholds,
+            Family::Attribution => &attribution,
+            Family::Quality | Family::Telemetry => &quality,
+        };
         let own = thresholds.iter().find(|(name, _)| *name == statistic.name).map(|(_, threshold)| *threshold);
         Measure { field, statistic, threshold: own.or(statistic.threshold), significance: drift.significance }
     };
-    let of_log = stat::ALL.iter().filter(|row| row.on == On::Log).map(|row| measure(None, row));
+    let has_attributions = fields.iter().any(|field| field.role == Role::Attribution);
+    let is_of_log = |row: &&&Statistic| row.on == On::Log || row.on == On::Attributions && has_attributions;
+    let of_log = stat::ALL.iter().filter(is_of_log).map(|row| measure(None, row));
     let of_fields = fields.iter().enumerate().flat_map(|(index, field)| {
-        let wanted = |row: &&&'static Statistic| applies(row.on, field) && drift.wants(row, field.kind);
+        let wanted = |row: &&&'static Statistic| applies(row.on, field) && drift.wants(row, field);
         stat::ALL.iter().filter(wanted).map(move |row| (index, *row))
     });
     let of_fields = of_fields.map(|(index, row)| measure(Some(index), row));
@@ -40,6 +51,7 @@ pub fn read(
 struct Drift {
     numeric: Vec<&'static str>,
     categorical: Vec<&'static str>,
+    attributions: Vec<&'static str>,
     thresholds: Thresholds,
     significance: f64,
     judging: Judging,
@@ -48,18 +60,28 @@ struct Drift {
 impl Default for Drift {
     fn default() -> Drift {
         let (numeric, categorical) = (NUMERIC.to_vec(), CATEGORICAL.to_vec());
-        Drift { numeric, categorical, thresholds: Vec::new(), significance: 0.001, judging: Judging::default() }
+        Drift {
+            numeric,
+            categorical,
+            attributions: Vec::new(),
+            thresholds: Vec::new(),
+            significance: 0.001,
+            judging: Judging::default(),
+        }
     }
 }
 
 impl Drift {
-    fn wants(&self, statistic: &Statistic, kind: Kind) -> bool {
-        statistic.family != Family::Drift
-            || match kind {
-                Kind::Numeric => self.numeric.contains(&statistic.name),
-                Kind::Categorical => self.categorical.contains(&statistic.name),
-                Kind::Flag | Kind::Time => false,
-            }
+    fn wants(&self, statistic: &Statistic, field: &Field) -> bool {
+        let listed = match field.role {
+            Role::Attribution => &self.attributions,
+            _ if field.kind.is_numeric() => &self.numeric,
+            _ => &self.categorical,
+        };
+        match statistic.family {
+            Family::Drift => listed.contains(&statistic.name),
+            _ => field.role != Role::Attribution,
+        }
     }
 }
 
@@ -68,7 +90,8 @@ fn read_drift(item: Item<'_>) -> Option<Drift> {
     let map = item.map()?;
     let numeric = map.or("numeric", default.numeric, |item| statistics(item, On::Numeric));
     let categorical = map.or("categorical", default.categorical, |item| statistics(item, On::Categorical));
-    let listed = [numeric.as_deref(), categorical.as_deref()];
+    let attributions = map.or("attributions", default.attributions, |item| statistics(item, On::Numeric));
+    let listed = [numeric.as_deref(), categorical.as_deref(), attributions.as_deref()];
     let thresholds = map.or("thresholds", Vec::new(), |item| {
         thresholds(item, Family::Drift, |row, item| {
             let is_measured = listed.iter().any(|list| list.is_none_or(|list| list.contains(&row.name)));
@@ -88,12 +111,20 @@ fn read_drift(item: Item<'_>) -> Option<Drift> {
     let tells_underpowered = map.or("underpowered", false, |item| item.choice(&UNDERPOWERED));
     let judging = Judging { correction: correction?, tells_underpowered: tells_underpowered? };
     let significance = significance?;
-    Some(Drift { numeric: numeric?, categorical: categorical?, thresholds: thresholds?, significance, judging })
+    Some(Drift {
+        numeric: numeric?,
+        categorical: categorical?,
+        attributions: attributions?,
+        thresholds: thresholds?,
+        significance,
+        judging,
+    })
 }
 
-fn read_quality(item: Item<'_>) -> Option<Thresholds> {
+/// What a monitor says of a family of which it does not choose the statistics.
+fn read_thresholds(item: Item<'_>, family: Family) -> Option<Thresholds> {
     let map = item.map()?;
-    map.or("thresholds", Vec::new(), |item| thresholds(item, Family::Quality, |_, _| ()))
+    map.or("thresholds", Vec::new(), |item| thresholds(item, family, |_, _| ()))
 }
 
 /// A list of drift statistics that apply to fields of one kind.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
 use crate::monitor::{Against, Input, Monitor, Source};
-use crate::schema::{Field, Path};
+use crate::schema::{Field, Path, Role};
 use crate::slice::Slicing;
 use crate::source::{reference_file, table};
 use crate::time::{Span, Windowing};
@@ -42,7 +42,8 @@ fn monitor(
     let slicing = map.or("slices", Slicing::default(), |item| slices::read(item, &known));
     let drift = map.find("drift");
     let quality = map.find("quality");
-    let measures = measures::read(drift, quality, fields);
+    let attribution = map.find("attribution");
+    let measures = measures::read(drift, quality, attribution, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
     let rules =
         map.or("alerts", Vec::new(), |item| alerts::read(item, &alerts::Known { fields, measures: asked, receivers }));
@@ -80,6 +81,13 @@ fn inputs(item: Item<'_>, fields: Option<&[Field]>) -> Option<Vec<Input>> {
     if let (false, true, Some(names)) = (takes_the_rest, is_known, alternatives(&missing.collect::<Vec<_>>(), "or")) {
         let hint = "add it to the `fields` of an input, or let one input have no `fields`".to_owned();
         item.report(format!("no input carries {names}"), Some(hint));
+    }
+    let mut carrying =
+        fields.iter().zip(&carried).filter(|(field, _)| field.role == Role::Attribution).map(|(_, by)| by);
+    let first = carrying.next();
+    if !carrying.all(|by| Some(by) == first) {
+        let hint = "let one input carry all of them, since they are compared with one another".to_owned();
+        item.report("the attributions are carried by several inputs", Some(hint));
     }
     let input = |(index, log): (usize, Log<'_>)| {
         let carries = |field: &usize| carried[*field].map_or(log.fields.is_none(), |by| by == index);

@@ -1,11 +1,14 @@
 //! Reads what a model's rows mean.
 
-use crate::config::{Item, Position, all, shown};
+use crate::config::{Item, Position, all, hint, shown};
 use crate::schema::{Field, Kind, Path, Plausible, Role, Schema};
 use crate::time::{Span, Time};
 
 /// Subjects that are not features, so that no feature can be called so.
-const RESERVED: [&str; 4] = ["score", "prediction", "latency", "error"];
+const RESERVED: [&str; 7] = ["score", "value", "prediction", "confidence", "entropy", "latency", "error"];
+
+/// What the subject of a feature's attribution begins with.
+const ATTRIBUTION: &str = "attribution.";
 
 const KINDS: [(&str, Kind); 2] = [("numeric", Kind::Numeric), ("categorical", Kind::Categorical)];
 
@@ -15,11 +18,14 @@ pub fn read(item: Item<'_>) -> Option<Schema> {
     let time = map.need("time", "ts", time);
     let version = map.maybe("version", Item::path);
     let features = map.or("features", Vec::new(), features);
+    let names = features.as_ref().map(|features| features.iter().map(|field| field.subject.as_str()).collect());
+    let attributions = map.or("attributions", Vec::new(), |item| attributions(item, names));
     let prediction = map.or("prediction", Vec::new(), prediction);
     let latency = map.maybe("latency", latency);
     let error = map.maybe("error", |item| Some(field("error", item.path()?, Kind::Flag, Role::Error)));
     let mut fields = features?;
     fields.extend(prediction?);
+    fields.extend(attributions?);
     fields.extend(latency?);
     fields.extend(error?);
     let (time, plausible) = time?;
@@ -53,9 +59,9 @@ fn feature(name: &str, item: Item<'_>, at: Position) -> Option<Field> {
     } else {
         (Some(None), item.choice(&KINDS))
     };
-    if RESERVED.contains(&name) {
+    if RESERVED.contains(&name) || name.starts_with(ATTRIBUTION) {
         let hint = "give the feature another name, and write where it is as its `path`".to_owned();
-        item.reader().report(at, format!("a feature cannot be called `{name}`"), Some(hint));
+        item.reader().report(at, format!("a feature cannot be called `{}`", shown(name)), Some(hint));
         return None;
     }
     if name.chars().any(char::is_control) || name.split('.').any(|key| key.trim().is_empty()) {
@@ -72,12 +78,54 @@ fn prediction(item: Item<'_>) -> Option<Vec<Field>> {
     map.refuse(&["positive"]);
     let score = map.maybe("score", |item| Some(field("score", item.path()?, Kind::Numeric, Role::Score)));
     let class = map.maybe("class", |item| Some(field("prediction", item.path()?, Kind::Categorical, Role::Prediction)));
-    let fields: Vec<Field> = [score?, class?].into_iter().flatten().collect();
+    let number = |key, role| map.maybe(key, |item| Some(field(key, item.path()?, Kind::Numeric, role)));
+    let value = number("value", Role::Value);
+    let (confidence, entropy) = (number("confidence", Role::Confidence), number("entropy", Role::Entropy));
+    let probabilities = map.maybe("probabilities", |item| {
+        for key in ["confidence", "entropy"] {
+            if let Some(own) = map.find(key) {
+                let hint = format!("leave `{key}` out, or `probabilities`, from which it is made");
+                own.report(format!("`{key}` is given twice"), Some(hint));
+            }
+        }
+        let path = item.path()?;
+        let entropy = field("entropy", path.clone(), Kind::Entropy, Role::Entropy);
+        Some([field("confidence", path, Kind::Confidence, Role::Confidence), entropy])
+    });
+    let given = [score?, value?, class?, confidence?, entropy?].into_iter().flatten();
+    let fields: Vec<Field> = given.chain(probabilities?.into_iter().flatten()).collect();
     if fields.is_empty() {
         let hint = "write `{score: prediction.score}`, `{class: prediction.class}` or both".to_owned();
-        item.report("`prediction` has neither `score` nor `class`", Some(hint));
+        item.report(
+            "`prediction` has no `score`, `value`, `class`, `probabilities`, `confidence` or `entropy`",
+            Some(hint),
+        );
     }
     Some(fields)
+}
+
+/// Where the features' attributions are: the path of an object that has each under the feature's name, or a map with a
+/// path for each feature. `names` are those of the features, where they are known.
+fn attributions(item: Item<'_>, names: Option<Vec<&str>>) -> Option<Vec<Field>> {
+    let attribution =
+        |name: &str, path: Path| field(&format!("{ATTRIBUTION}{name}"), path, Kind::Numeric, Role::Attribution);
+    if item.is_scalar() {
+        let within = item.path()?;
+        let names = names?;
+        if names.is_empty() {
+            item.report("there are no features to have attributions", Some("name them under `features`".to_owned()));
+        }
+        return Some(names.into_iter().map(|name| attribution(name, Path(format!("{within}.{name}")))).collect());
+    }
+    let map = item.map()?;
+    all(map.entries().map(|(name, item, at)| {
+        if let Some(names) = names.as_ref().filter(|names| !names.contains(&name)) {
+            let message = format!("the schema has no feature `{}`", shown(name));
+            item.reader().report(at, message, hint(name, names.iter().copied()));
+            return None;
+        }
+        Some(attribution(name, item.path()?))
+    }))
 }
 
 fn latency(item: Item<'_>) -> Option<Field> {

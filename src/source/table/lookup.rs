@@ -51,7 +51,12 @@ impl From<Wanted> for Lookup {
 /// Where the columns of these lookups are in a table: the names to follow from the outside in, `None` where there is
 /// nothing.
 pub fn locate(lookups: &[Lookup], shape: &Shape) -> Vec<Option<Vec<String>>> {
-    let found = resolve(lookups, |path| matches!(shape.find(path), Some((_, Shape::Value))));
+    let found = resolve(lookups, |lookup, path| match shape.find(path) {
+        Some((_, Shape::Value)) => true,
+        // Several probabilities are a list or have a name each.
+        Some(_) => lookup.wanted.kind.is_of_probabilities(),
+        None => false,
+    });
     let at = |(lookup, found): (&Lookup, &Option<Path>)| shape.find(found.as_ref().unwrap_or(&lookup.wanted.path));
     lookups.iter().zip(&found).map(|both| at(both).map(|(names, _)| names)).collect()
 }
@@ -98,15 +103,15 @@ impl Shape {
 /// For each lookup, the path at which the table has it: its own; else its subject; else the last segment of its path.
 /// `None` when it has none of them.
 ///
-/// `usable` says whether the table has values at a path. A name that is another lookup's own, or that lookups of two
+/// `usable` says whether the table has values at a path that are of use for the lookup. A name that is another lookup's own, or that lookups of two
 /// different paths would fall back to, is taken to mean neither: a missing column is noticed, a wrong one is not.
-pub fn resolve(lookups: &[Lookup], usable: impl Fn(&Path) -> bool) -> Vec<Option<Path>> {
+pub fn resolve(lookups: &[Lookup], usable: impl Fn(&Lookup, &Path) -> bool) -> Vec<Option<Path>> {
     let mut found: Vec<Option<Path>> = vec![None; lookups.len()];
     for rank in 0..RANKS {
         let claims: Vec<Option<Path>> = lookups
             .iter()
             .zip(&found)
-            .map(|(lookup, found)| found.clone().or_else(|| lookup.guess(rank).filter(|path| usable(path))))
+            .map(|(lookup, found)| found.clone().or_else(|| lookup.guess(rank).filter(|path| usable(lookup, path))))
             .collect();
         let is_disputed = |place: usize| {
             let rival = |(other, claim): (&Lookup, &Option<Path>)| {
@@ -160,7 +165,7 @@ mod tests {
                 Lookup { subject: subject.map(str::to_owned), ..Lookup::from(wanted) }
             })
             .collect();
-        let paths = resolve(&lookups, |path| shape.find(path).is_some());
+        let paths = resolve(&lookups, |_, path| shape.find(path).is_some());
         let paths: Vec<&str> = paths.iter().map(|path| path.as_ref().map_or("", |path| &path.0)).collect();
         assert_eq!(paths, found);
     }

@@ -432,7 +432,14 @@ fn places_in_lines(path: &FilePath, gzip: bool, lookups: &[Lookup]) -> Result<Ve
     for text in Lines::new(unpacked(path, gzip).map_err(io)?.0, BATCH) {
         let rows = decoded(path, &text.map_err(io)?, &wanted)?;
         for (wanted, column) in wanted.iter().zip(&rows.columns) {
-            let is_value = |row| matches!(column.absent(row), None | Some(Absent::Null));
+            // Several probabilities are a list or an object, which is no category.
+            let is_several =
+                lookups.iter().any(|it| it.wanted.path == wanted.path && it.wanted.kind.is_of_probabilities());
+            let is_value = |row| match column.absent(row) {
+                None | Some(Absent::Null) => true,
+                Some(Absent::Mistyped) => is_several,
+                Some(Absent::Missing) => false,
+            };
             if !used.contains(&wanted.path) && (0..rows.len()).any(is_value) {
                 used.insert(wanted.path.clone());
             }
@@ -441,7 +448,7 @@ fn places_in_lines(path: &FilePath, gzip: bool, lookups: &[Lookup]) -> Result<Ve
             break;
         }
     }
-    Ok(resolve(lookups, |path| used.contains(path)))
+    Ok(resolve(lookups, |_, path| used.contains(path)))
 }
 
 /// Runs a reader that reports damage in two ways: polars returns an error for some of it and panics at the rest.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow_array::Float64Array;
 use polars::prelude::{BooleanChunked, DataType, NamedFrom, PolarsResult, Series, TimeUnit};
 
-use crate::decode::Scalar;
+use crate::decode::{Probabilities, Scalar};
 use crate::rows::{Absent, Column, Values};
 use crate::schema::Kind;
 use crate::time::Time;
@@ -133,6 +133,15 @@ impl Forms {
 impl Cells {
     /// The values in order; `None` where no key leads to one.
     pub fn iter(&self) -> PolarsResult<Box<dyn Iterator<Item = Option<Scalar<'_>>> + '_>> {
+        if self.kind.is_of_probabilities()
+            && let Some(sets) = probabilities(&self.series)?
+        {
+            let scalar = |set: Option<Probabilities>| set.map_or(Scalar::Null, Scalar::Probabilities);
+            let missing = |row: usize| self.orphans.get(row) == Some(&true);
+            return Ok(Box::new(
+                sets.into_iter().enumerate().map(move |(row, set)| (!missing(row)).then(|| scalar(set))),
+            ));
+        }
         let values = scalars(&self.series)?;
         let read = |scalar| self.written.read(scalar, self.kind);
         if self.orphans.is_empty() {
@@ -193,6 +202,56 @@ fn scalars(series: &Series) -> PolarsResult<Box<dyn Iterator<Item = Scalar<'_>> 
     })
 }
 
+/// The probabilities of each row of lists or of structs with a field for each class; `None` for any other series.
+fn probabilities(series: &Series) -> PolarsResult<Option<Vec<Option<Probabilities>>>> {
+    fn add(probabilities: &mut Probabilities, value: Option<f64>) {
+        // A struct has every class in every row, and null for those that are not there.
+        value.into_iter().for_each(|value| probabilities.add(value));
+    }
+    let numbers = |values: &Series| match values.dtype() {
+        dtype if dtype.is_primitive_numeric() || dtype.is_decimal() || dtype.is_null() => {
+            values.cast(&DataType::Float64).map(Some)
+        }
+        _ => Ok(None),
+    };
+    let mut sets: Vec<Option<Probabilities>> = vec![Some(Probabilities::default()); series.len()];
+    match series.dtype() {
+        DataType::List(_) => {
+            let lists = series.list()?;
+            for (row, set) in sets.iter_mut().enumerate() {
+                let (Some(all), Some(values)) = (set.as_mut(), &lists.get_as_series(row)) else {
+                    *set = None;
+                    continue;
+                };
+                match numbers(values)? {
+                    Some(numbers) => numbers.f64()?.iter().for_each(|value| add(all, value)),
+                    None => all.spoil(),
+                }
+            }
+        }
+        DataType::Struct(_) => {
+            for values in series.struct_()?.fields_as_series() {
+                let numbers = numbers(&values)?;
+                let mut values =
+                    numbers.as_ref().map(|numbers| numbers.f64().map(|numbers| numbers.iter())).transpose()?;
+                for all in sets.iter_mut().flatten() {
+                    match &mut values {
+                        Some(values) => add(all, values.next().flatten()),
+                        None => all.spoil(),
+                    }
+                }
+            }
+            for (set, null) in sets.iter_mut().zip(series.is_null().iter()) {
+                if null == Some(true) {
+                    *set = None;
+                }
+            }
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(sets))
+}
+
 fn set(mask: &BooleanChunked) -> Vec<bool> {
     mask.iter().map(|bit| bit == Some(true)).collect()
 }
@@ -204,8 +263,16 @@ impl Written {
         match (self, kind) {
             (Written::Plainly, _) => scalar,
             // Where the schema says that numbers are meant, any way of writing them will do, and of leaving them out.
-            (_, Kind::Numeric | Kind::Time) if matches!(text.trim(), "" | "NA" | "null" | "NULL") => Scalar::Null,
+            (_, Kind::Numeric | Kind::Confidence | Kind::Entropy | Kind::Time)
+                if matches!(text.trim(), "" | "NA" | "null" | "NULL") =>
+            {
+                Scalar::Null
+            }
             (_, Kind::Numeric) => text.trim().parse().map_or(scalar, Scalar::Float),
+            (_, Kind::Confidence | Kind::Entropy) => match text.trim().parse() {
+                Ok(number) => Scalar::Float(number),
+                Err(_) => Probabilities::of_text(text).map_or(scalar, Scalar::Probabilities),
+            },
             (Written::Text, _) | (_, Kind::Time) => scalar,
             (Written::Booleans, _) => boolean(text).map_or(scalar, Scalar::Bool),
             (Written::Numbers, _) => as_programs_write_it(text).unwrap_or(scalar),
@@ -237,6 +304,7 @@ mod tests {
     use crate::decode::Columns;
     use crate::rows::Wanted;
     use crate::schema::Path;
+    use polars::prelude::IntoSeries;
 
     fn column(leaf: &Leaf, kind: Kind) -> Column {
         let mut columns = Columns::new(&[Wanted { path: Path("x".into()), kind }]);
@@ -346,5 +414,26 @@ mod tests {
         check_csv(&[" 1 ", "+2", "nan", "Inf", "true"], Kind::Numeric, &["1", "2", "NaN", "inf", "mistyped"]);
         check_csv(&["", "NA", "NULL", "none"], Kind::Numeric, &["null", "null", "null", "mistyped"]);
         check_csv(&["NA", "null"], Kind::Categorical, &["NA", "null"]);
+    }
+
+    #[test]
+    fn probabilities_are_a_list_a_struct_a_text_or_one_number() {
+        let halves = Series::new("".into(), [0.5, 0.5]);
+        let lists = Series::new("x".into(), [Some(halves.clone()), Some(halves.head(Some(1))), None]);
+        check(lists.clone(), Kind::Confidence, &["0.5", "mistyped", "null"]);
+        check(lists, Kind::Entropy, &["1", "mistyped", "null"]);
+        let texts = Series::new("x".into(), [Series::new("".into(), ["1"])]);
+        check(texts, Kind::Confidence, &["mistyped"]);
+        let classes = [Series::new("a".into(), [Some(0.75), Some(1.0)]), Series::new("b".into(), [Some(0.25), None])];
+        let structs = polars::prelude::StructChunked::from_series("x".into(), 2, classes.iter())
+            .expect("a structure")
+            .into_series();
+        check(structs, Kind::Confidence, &["0.75", "1"]);
+        check(Series::new("x".into(), [0.25, 1.5]), Kind::Confidence, &["0.75", "mistyped"]);
+        check_csv(
+            &["[0.5, 0.5]", "{\"a\": 1}", "0.25", "", "x"],
+            Kind::Confidence,
+            &["0.5", "1", "0.75", "null", "mistyped"],
+        );
     }
 }

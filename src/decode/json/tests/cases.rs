@@ -313,3 +313,35 @@ fn a_decoder_may_be_moved_to_a_thread() {
     fn is_send<T: Send>(_: T) {}
     is_send(Decoder::new(&[]));
 }
+
+#[test]
+fn probabilities_are_reduced_where_they_are_read() {
+    let columns = [
+        wanted("p", Kind::Confidence),
+        wanted("p", Kind::Entropy),
+        wanted("p.good", Kind::Numeric),
+        wanted("q", Kind::Flag),
+    ];
+    let check = |record: &str, expected: [&str; 4]| {
+        assert_eq!(row(&columns, record.as_bytes()).expect(record), expected, "{record}");
+    };
+    check(r#"{"p":{"bad":0.25,"good":0.75},"q":1}"#, ["0.75", "0.8112781244591328", "0.75", "1.0"]);
+    check(r#"{"p":[0.5,0.25,0.25]}"#, ["0.5", "1.5", "Missing", "0.0"]);
+    check(r#"{"p":0.5}"#, ["0.5", "1.0", "Missing", "0.0"]);
+    check(r#"{"p":{"bad":null,"good":1}}"#, ["1.0", "0.0", "1.0", "0.0"]);
+    check(r#"{"p":null}"#, ["Null", "Null", "Missing", "0.0"]);
+    check("{}", ["Missing", "Missing", "Missing", "0.0"]);
+    for (wrong, good) in [
+        ("[0.7]", "Missing"),
+        ("[0.7,[0.3]]", "Missing"),
+        ("[1.7,-0.7]", "Missing"),
+        (r#"{"good":0.7,"bad":{"good":0.3}}"#, "0.7"),
+        (r#"{"good":[1],"bad":1}"#, "Mistyped"),
+        (r#"{"good":"1"}"#, "Mistyped"),
+        (r#""0.7""#, "Missing"),
+        ("1.7", "Missing"),
+        ("true", "Missing"),
+    ] {
+        check(&format!(r#"{{"p":{wrong}}}"#), ["Mistyped", "Mistyped", good, "0.0"]);
+    }
+}

@@ -17,7 +17,7 @@ const TEXTS: [&str; 9] =
     ["", "NaN", "-Infinity", "1772323200", "2026-03-01T00:00:00Z", "x", "\u{1f600}é\n", "\\u0041\"", "[[{{"];
 
 fn some_wanted() -> impl Strategy<Value = Vec<Wanted>> {
-    let kinds = vec![Kind::Numeric, Kind::Categorical, Kind::Flag, Kind::Time];
+    let kinds = vec![Kind::Numeric, Kind::Confidence, Kind::Entropy, Kind::Categorical, Kind::Flag, Kind::Time];
     let column = (vec(select(&KEYS[..]), 1..4), select(kinds)).prop_map(|(keys, kind)| wanted(&keys.join("."), kind));
     vec(column, 0..12).prop_map(|mut columns| {
         columns.sort();
@@ -34,6 +34,7 @@ fn some_scalar() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         (-1e3..1e3).prop_map(Value::from),
+        (0.0..1.0).prop_map(Value::from),
         (-5i32..5).prop_map(Value::from),
         select(&TEXTS[..]).prop_map(Value::from),
         any::<String>().prop_map(Value::from),
@@ -42,7 +43,12 @@ fn some_scalar() -> impl Strategy<Value = Value> {
 
 fn some_object() -> BoxedStrategy<Value> {
     let value = some_scalar().prop_recursive(4, 48, 8, |inner| {
-        prop_oneof![vec(inner.clone(), 0..4).prop_map(Value::from), object_of(inner)]
+        prop_oneof![
+            4 => vec(inner.clone(), 0..4).prop_map(Value::from),
+            4 => object_of(inner),
+            1 => (0.0..1.0).prop_map(|p: f64| serde_json::json!([p, null, 1.0 - p])),
+            1 => (0.0..1.0).prop_map(|p: f64| serde_json::json!({"a": p, "b": 1.0 - p})),
+        ]
     });
     object_of(value).boxed()
 }
@@ -89,6 +95,9 @@ fn expected(document: &Value, wanted: &Wanted) -> String {
         (Kind::Flag, None | Some(Value::Null)) => "0.0".to_owned(),
         (_, None) => absent(Absent::Missing),
         (_, Some(Value::Null)) => absent(Absent::Null),
+        (Kind::Confidence | Kind::Entropy, Some(value)) => {
+            reduced(wanted.kind, value).map_or_else(|| absent(Absent::Mistyped), |number| format!("{number:?}"))
+        }
         (_, Some(Value::Array(_) | Value::Object(_))) => absent(Absent::Mistyped),
         (Kind::Numeric, Some(Value::Number(number))) => format!("{:?}", number.as_f64().unwrap() + 0.0),
         (Kind::Numeric, Some(Value::String(text))) => match text.as_str() {
@@ -119,6 +128,29 @@ fn expected(document: &Value, wanted: &Wanted) -> String {
             };
             time.map_or_else(|| absent(Absent::Mistyped), |time| time.to_string())
         }
+    }
+}
+
+/// What probabilities come to, by the definitions.
+fn reduced(kind: Kind, value: &Value) -> Option<f64> {
+    let all: Vec<&Value> = match value {
+        Value::Array(values) => values.iter().collect(),
+        Value::Object(values) => values.values().collect(),
+        Value::Number(number) => {
+            let p = number.as_f64()?;
+            return reduced(kind, &serde_json::json!([p, 1.0 - p]));
+        }
+        _ => return None,
+    };
+    let present = all.into_iter().filter(|value| !value.is_null());
+    let numbers: Vec<f64> = present.map(Value::as_f64).collect::<Option<_>>()?;
+    let is_whole = (numbers.iter().sum::<f64>() - 1.0).abs() <= 0.01;
+    if !is_whole || numbers.iter().any(|p| !(0.0..=1.0).contains(p)) {
+        return None;
+    }
+    match kind {
+        Kind::Confidence => numbers.into_iter().reduce(f64::max),
+        _ => Some(numbers.iter().filter(|p| **p > 0.0).fold(0.0, |entropy, p| entropy - p * p.log2())),
     }
 }
 
