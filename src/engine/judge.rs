@@ -7,11 +7,12 @@ use super::finding::{Finding, correct};
 use super::{Effect, Known};
 use crate::measurement::Measurement;
 use crate::monitor::{Correction, Monitor};
+use crate::null::{self, Nulls, Sizes};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
 use crate::rule::{Retrain, Rule};
 use crate::shard::OTHER_VERSIONS;
-use crate::stat::{Case, Side};
+use crate::stat::{Case, Side, Statistic};
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Time, Window};
 
@@ -49,6 +50,7 @@ pub(super) struct Judged<'a> {
     pub monitor: &'a Monitor,
     pub window: Window,
     pub groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
+    pub nulls: &'a mut Nulls,
     pub alerts: &'a mut BTreeMap<AlertKey, Active>,
     pub quiet: &'a mut BTreeMap<(String, Arc<str>), Time>,
 }
@@ -56,7 +58,7 @@ pub(super) struct Judged<'a> {
 pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let mut effects = Vec::new();
     for ((version, slice), group) in std::mem::take(&mut judged.groups) {
-        let measurements = measure(judged.monitor, judged.window, &version, &slice, &group);
+        let measurements = measure(judged.monitor, judged.nulls, judged.window, &version, &slice, &group);
         let mut told = Vec::new();
         for rule in &judged.monitor.rules {
             let events = ask(&mut judged, rule, &version, &slice, &measurements);
@@ -75,7 +77,14 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
 }
 
 /// Computes all that the monitor measures.
-fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group: &Group) -> Vec<Measurement> {
+fn measure(
+    monitor: &Monitor,
+    nulls: &mut Nulls,
+    window: Window,
+    version: &str,
+    slice: &str,
+    group: &Group,
+) -> Vec<Measurement> {
     let mut measurements = Vec::new();
     for input in &monitor.inputs {
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
@@ -100,9 +109,11 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
                 significance: measure.significance,
             };
             let answer = (measure.statistic.compute)(&case);
+            let sizes = current.zip(reference).map(|(current, reference)| (current.tally.valued(), reference.valued()));
             let reference = reference.map(|_| log.known.reference.hash.clone());
-            findings.push(Finding { measure, subject, answer, q_value: None, rows: log.rows, reference });
+            findings.push(Finding { measure, subject, answer, q_value: None, rows: log.rows, sizes, reference });
         }
+        calibrate(nulls, log, &mut findings);
         if monitor.judging.correction == Correction::BenjaminiHochberg {
             correct(&mut findings);
         }
@@ -116,6 +127,31 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
         }));
     }
     measurements
+}
+
+/// Gives the findings whose statistics have no usable formula their p-values, by simulation.
+fn calibrate(nulls: &mut Nulls, log: &Log, findings: &mut [Finding]) {
+    let reference = &log.known.reference;
+    let mut by_subject: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, finding) in findings.iter().enumerate().filter(|(_, f)| Nulls::concerns(f.measure.statistic)) {
+        by_subject.entry(finding.subject).or_default().push(at);
+    }
+    for (subject, places) in by_subject {
+        // Where nothing is known there is nothing to simulate for.
+        let Some(counted) = reference.fields.get(subject) else { continue };
+        let sizes = places.iter().find_map(|&at| findings[at].answer.is_ok().then_some(findings[at].sizes).flatten());
+        let Some((window, of_reference)) = sizes else { continue };
+        let field = null::Field { hash: &reference.hash, subject, axis: &counted.axis, tally: &counted.tally };
+        let statistics: Vec<&'static Statistic> = places.iter().map(|&at| findings[at].measure.statistic).collect();
+        let sizes = Sizes { window, reference: of_reference, fixes_axis: true };
+        let calibration = nulls.of(&field, &statistics, sizes);
+        for (place, at) in places.into_iter().enumerate() {
+            let Finding { measure, answer, .. } = &mut findings[at];
+            if let Ok(reading) = answer {
+                *reading = calibration.apply(place, measure.statistic, measure.significance, *reading);
+            }
+        }
+    }
 }
 
 /// Asks a rule of every subject it concerns, and moves its alerts on.
