@@ -18,6 +18,9 @@ mod counting;
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 
+/// Every gate raises as many false alarms as it says.
+mod calibration;
+
 /// Learnt references begin where learning ends.
 mod learning;
 
