@@ -9,7 +9,7 @@ use undrifted::{FEATURES, LEVELS, Row, Trials, Verdict, WINDOWS, table, tried};
 
 /// `cargo bench --bench calibration` tries thousands, with as many replicates as the engine draws. The probability of a
 /// false alarm does not depend on the number of replicates, so few will do here.
-const TRIALS: Trials = Trials { references: 600, simulated: 60, replicates: 199, power: false };
+const TRIALS: Trials = Trials { references: 500, simulated: 60, replicates: 99, power: false };
 
 /// The levels that these trials can tell apart from others.
 const ASKED: usize = 2;

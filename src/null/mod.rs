@@ -189,8 +189,7 @@ pub struct Calibration {
 
 impl Calibration {
     /// A reading of the statistic at this place, with its p-value by simulation, and what the window could have shown
-    /// where the statistic did not say. Where nothing could be simulated, as with tens of thousands of categories, it
-    /// stays as it is.
+    /// where the statistic did not say. Where nothing could be simulated, as of rare categories, it stays as it is.
     pub fn apply(&self, place: usize, statistic: &Statistic, significance: f64, reading: Reading) -> Reading {
         let both = self.low.get(place).zip(self.high.get(place));
         let Some((Some(low), Some(high))) = both else { return reading };

@@ -94,14 +94,14 @@ impl Axes {
                 let tally = |counts| FieldTally::Numeric(numbers(axis, values, first, last, counts));
                 (axis, tally(reference), tally(window))
             }
-            Source::Categories { other, .. } => {
+            Source::Categories { .. } => {
                 let tally = |counts: &[u64]| {
                     let mut cells = counts.to_vec();
                     cells.push(0);
                     let unseen = counts.len();
                     for cell in 0..unseen {
                         // What the reference does not have is not in the vocabulary that it fixes.
-                        if *other == Some(cell) || sizes.fixes_axis && reference[cell] == 0 {
+                        if sizes.fixes_axis && reference[cell] == 0 {
                             cells[unseen] += std::mem::take(&mut cells[cell]);
                         }
                     }

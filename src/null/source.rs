@@ -1,4 +1,4 @@
-//! What samples are drawn from: a reference's own distribution, coarsened, and continued beyond what it happened to hold.
+//! What samples are drawn from: a reference's own distribution, coarsened, and continued beyond its ends.
 
 use super::Multinomial;
 use super::tail::shape;
@@ -11,6 +11,8 @@ use crate::tally::numeric::NumericTally;
 /// whichever is less: the middle needs little detail, and tails need all of it.
 const MIDDLE: f64 = 1.0 / 128.0;
 const OF_REST: f64 = 0.15;
+/// A category that the reference has fewer times is rare.
+const WELL_KNOWN: u64 = 5;
 /// The most categories that are drawn. With more, the time would be felt.
 const MOST_CATEGORIES: usize = 20_000;
 
@@ -25,14 +27,12 @@ pub enum Source {
     },
     Categories {
         counts: Multinomial,
-        /// One of them stands for the values that the vocabulary leaves out although the reference has them.
-        other: Option<usize>,
         cells: usize,
     },
 }
 
 impl Source {
-    /// `None` when there is nothing to draw from, or too much.
+    /// `None` when there is nothing to draw from, too much, or not enough known of it.
     pub fn of(axis: &Axis, reference: &FieldTally) -> Option<Source> {
         match (axis, reference) {
             (Axis::Numeric(grid), FieldTally::Numeric(tally)) => numbers(grid, tally),
@@ -202,48 +202,21 @@ fn coarsen(points: &[Point]) -> Vec<Point> {
     joined
 }
 
+/// Categories, if the reference knows them all well.
+///
+/// How often a rare value truly comes, and how many more there are that the reference did not meet, cannot be told from
+/// the reference: a null distribution over hundreds of such values would be off by more than its own width. (Shares
+/// corrected by Good and Turing and completed by Chao's estimate were tried on a thousand values by Zipf's law: with
+/// windows of 1000 rows the Jensen-Shannon distance still raised 67 % false alarms at 5 %.) Statistics of such fields
+/// keep their own p-value, which is over bins with the rare values pooled.
 fn categories(tally: &CategoryTally) -> Option<Source> {
     let (&unseen, known) = tally.counts.split_last()?;
-    let mut shares: Vec<f64> = known.iter().filter(|&&count| count > 0).map(|&count| count as f64).collect();
-    if shares.len() > MOST_CATEGORIES {
+    let met: Vec<u64> = known.iter().copied().filter(|&count| count > 0).collect();
+    if unseen > 0 || met.len() > MOST_CATEGORIES || met.iter().any(|&count| count < WELL_KNOWN) {
         return None;
     }
-    let other = (unseen > 0).then_some(shares.len());
-    if unseen > 0 {
-        // The vocabulary was full, so what is new is counted with these.
-        shares.push(unseen as f64);
-    } else {
-        shares = assemblage(&shares);
-    }
-    Some(Source::Categories { cells: shares.len(), counts: Multinomial::new(&shares)?, other })
-}
-
-/// The shares of categories, those that the sample did not happen to hold included.
-///
-/// A sample of a sample has fewer distinct values than the sample has, and what another sample shows that the first has
-/// not would come out too small. So the shares of the rare ones are lowered to what they are likely to be, as far as
-/// Good and Turing tell, and what that leaves is given to as many further categories as Chao's estimate says there are
-/// (Chao, Hsieh, Chazdon, Colwell and Gotelli, *Unveiling the species-rank abundance distribution by generalizing the
-/// Good-Turing sample coverage theory*, 2015).
-fn assemblage(counts: &[f64]) -> Vec<f64> {
-    let n: f64 = counts.iter().sum();
-    let with = |count: f64| counts.iter().filter(|&&c| c == count).count() as f64;
-    let (once, twice) = (with(1.0), with(2.0));
-    if once == 0.0 || n < 2.0 {
-        return counts.iter().map(|count| count / n).collect();
-    }
-    let further = (n - 1.0) / n * if twice > 0.0 { once * once / (2.0 * twice) } else { once * (once - 1.0) / 2.0 };
-    // Beyond so many hardly any is drawn twice, and more of them change nothing.
-    let further = further.ceil().clamp(1.0, 8.0 * once);
-    let uncovered = once / n * ((n - 1.0) * once / ((n - 1.0) * once + 2.0 * twice.max(1.0)));
-    let misses = |count: f64| (1.0 - count / n).powf(n);
-    let lost: f64 = counts.iter().map(|&count| count / n * misses(count)).sum();
-    // No share is lowered to nothing: that of a value met once goes with 1 - lowered / e.
-    let lowered = if lost > 0.0 { (uncovered / lost).min(2.5) } else { 0.0 };
-    let mut shares: Vec<f64> = counts.iter().map(|&count| count / n * (1.0 - lowered * misses(count))).collect();
-    let left = 1.0 - shares.iter().sum::<f64>();
-    shares.extend(std::iter::repeat_n(left / further, further as usize));
-    shares
+    let shares: Vec<f64> = met.iter().map(|&count| count as f64).collect();
+    Some(Source::Categories { cells: shares.len(), counts: Multinomial::new(&shares)? })
 }
 
 #[cfg(test)]
@@ -305,19 +278,5 @@ mod tests {
     fn few_values_stay_as_they_are() {
         let values = [vec![0.1; 700], vec![0.2; 290], vec![7.5; 10]].concat();
         assert_eq!(coarse(&values, 2048), [(0.1, 700.0), (0.2, 290.0), (7.5, 10.0)]);
-    }
-
-    /// Good and Turing: the chance that the next row is new is the share of values that were met once.
-    #[test]
-    fn what_was_not_met_has_its_share() {
-        let counts = [50.0, 20.0, 10.0, 5.0, 3.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0];
-        let shares = assemblage(&counts);
-        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        let unseen: f64 = shares[counts.len()..].iter().sum();
-        assert!((unseen - 0.0392).abs() < 1e-4, "{unseen}");
-        // 4 * 4 / (2 * 4), less a hundredth, rounded up.
-        assert_eq!(shares.len(), counts.len() + 2);
-        assert!((shares[0] - 0.5).abs() < 1e-6);
-        assert_eq!(assemblage(&[6.0, 4.0]), [0.6, 0.4]);
     }
 }
