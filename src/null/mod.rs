@@ -33,6 +33,8 @@ use tail::Tail;
 pub const REPLICATES: usize = 1000;
 /// Fewer are drawn of fields that have more than some thousand categories, but not fewer than this.
 const LEAST_REPLICATES: usize = 200;
+/// With fewer values on either side nothing is simulated: what so few show is seen without.
+const LEAST_VALUES: u64 = 22;
 /// How many cells all replicates of a null distribution have together at most, as far as those limits allow.
 const CELLS: usize = 4_000_000;
 /// The most numbers that are kept of past simulations: 32 MiB. What has not been used for longest goes first.
@@ -139,8 +141,10 @@ impl Nulls {
     }
 
     fn simulate(&self, field: &Field, statistics: &[&Statistic], sizes: Sizes) -> Vec<Option<Distribution>> {
-        let source = Source::of(field.axis, field.tally).filter(|_| sizes.window > 0 && sizes.reference > 0);
-        let Some(source) = source else { return statistics.iter().map(|_| None).collect() };
+        let is_enough = sizes.window.min(sizes.reference) >= LEAST_VALUES;
+        let Some(source) = is_enough.then(|| Source::of(field.axis, field.tally)).flatten() else {
+            return statistics.iter().map(|_| None).collect();
+        };
         let replicates = (CELLS / source.cells().max(1)).max(LEAST_REPLICATES).min(self.replicates);
         simulate(&source, statistics, sizes, replicates, seed(field, sizes))
     }
