@@ -33,7 +33,7 @@ use tail::Tail;
 pub const REPLICATES: usize = 1000;
 /// Fewer are drawn of fields that have more than some thousand categories, but not fewer than this.
 const LEAST_REPLICATES: usize = 200;
-/// With fewer values on either side nothing is simulated: what so few show is seen without.
+/// With fewer values on either side nothing is simulated: so few show only changes that nobody can miss.
 const LEAST_VALUES: u64 = 22;
 /// How many cells all replicates of a null distribution have together at most, as far as those limits allow.
 const CELLS: usize = 4_000_000;
