@@ -23,6 +23,7 @@ pub mod measurement;
 pub mod decode;
 pub mod shard;
 pub mod stat;
+pub mod null;
 
 // 3. Judgement: what to compare with, and what is worth telling.
 pub mod reference;

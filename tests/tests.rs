@@ -30,6 +30,9 @@ mod elec2;
 /// A replay with other thresholds, with changes injected, to a file, or cut short.
 mod backtest;
 
+/// Every gate raises as many false alarms as it says.
+mod calibration;
+
 /// Learnt references begin where learning ends.
 mod learning;
 

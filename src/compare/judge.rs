@@ -1,11 +1,16 @@
 //! What both sides of each column are, and whether they differ: really, and enough to matter.
 
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use serde::Serialize;
 
-use crate::finding::{Finding, correct};
+use crate::finding::{Base, Finding, calibrate, correct};
 use crate::grid::Axis;
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Correction, Measure};
+use crate::null::Nulls;
 use crate::schema::Kind;
 use crate::stat::{Answer, Case, Side, Worse};
 use crate::tally::FieldTally;
@@ -47,6 +52,7 @@ const WORSE_QUALITY: f64 = 0.05;
 pub fn compare(question: &Question, both: &Both) -> Vec<Compared> {
     let measures = question.measures.iter().map(|measure| on_quality(question, both, measure)).collect::<Vec<_>>();
     let mut findings: Vec<Finding> = measures.iter().filter_map(|measure| finding(question, both, measure)).collect();
+    simulate(both, &mut findings);
     if question.judging.correction == Correction::BenjaminiHochberg {
         correct(&mut findings);
     }
@@ -68,6 +74,24 @@ pub fn compare(question: &Question, both: &Both) -> Vec<Compared> {
         breached_b.cmp(&breached_a).then(effect_b.total_cmp(&effect_a)).then_with(|| a.subject.cmp(&b.subject))
     });
     compared
+}
+
+/// Gives the findings their p-values by simulation, on all cores.
+fn simulate(both: &Both, findings: &mut [Finding]) {
+    let counted = |subject: &str| both.reference.fields.get(subject).map(|counted| (&counted.axis, &counted.tally));
+    let base = Base { hash: &both.reference.hash, slice: "", fixes_axes: true, counted: &counted };
+    let columns = Mutex::new(findings.chunk_by_mut(|a, b| a.subject == b.subject));
+    let next = || columns.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                let mut nulls = Nulls::for_one_size();
+                while let Some(column) = next() {
+                    calibrate(&mut nulls, &base, column);
+                }
+            });
+        }
+    });
 }
 
 /// What a statistic says of a subject. This is the one place where an answer is asked for.
@@ -93,9 +117,11 @@ fn case<'a>(question: &Question, both: &'a Both, measure: &Measure, subject: &st
 
 fn finding<'a>(question: &'a Question, both: &Both, measure: &'a Measure) -> Option<Finding<'a>> {
     let subject = question.fields[measure.field?].subject.as_str();
-    let answer = answer(measure, &case(question, both, measure, subject)?);
+    let case = case(question, both, measure, subject)?;
+    let answer = answer(measure, &case);
     let reference = Some(both.reference.hash.clone());
-    Some(Finding { measure, subject, answer, q_value: None, rows: both.rows, reference })
+    let sizes = case.current.zip(case.reference).map(|(current, of)| (current.tally.valued(), of.valued()));
+    Some(Finding { measure, subject, answer, q_value: None, rows: both.rows, sizes, reference })
 }
 
 /// Gives a quality rate the threshold that it has when nobody named one: clearly worse than the reference's own.

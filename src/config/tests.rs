@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Item, Problem, Problems, Reader, daemon, files as configuration, is_daemon, load, load_monitor, monitor};
 use crate::measurement::Family;
-use crate::monitor::{Against, Input, Measure, Season, Source};
+use crate::monitor::{Against, Correction, Input, Judging, Measure, Season, Source};
 use crate::rule::{Retrain, Severity};
 use crate::schema::Kind;
 use crate::slice::Slicing;
@@ -88,6 +88,7 @@ fn a_monitor_is_what_its_file_says() {
     let (size, every, lateness, idle) =
         (Span(60 * minute.0), Span(5 * minute.0), Span(2 * minute.0), Span(30 * second.0));
     assert_eq!(monitor.windowing, Windowing { size, every, lateness, idle, min_rows: 100 });
+    assert_eq!(monitor.judging, Judging { correction: Correction::BenjaminiHochberg, tells_underpowered: true });
     let rule = &monitor.rules[0];
     assert_eq!((rule.name.as_str(), rule.for_windows, rule.severity), ("FeatureDrift", 2, Severity::Critical));
     assert_eq!(rule.retrain, Some(Retrain { name: "nightly".to_owned(), cooldown: Span(43_200_000) }));
@@ -120,6 +121,7 @@ fn everything_that_applies_is_measured() {
 fn what_is_not_written_has_a_default() {
     let monitor = load_monitor(&good("minimal.yaml")).expect("a monitor");
     assert_eq!(monitor.windowing.every, monitor.windowing.size);
+    assert_eq!(monitor.judging, Judging { correction: Correction::None, tells_underpowered: false });
     assert_eq!((monitor.windowing.lateness, monitor.windowing.idle), (Span(0), Span(30_000)));
     assert_eq!((monitor.resolution, monitor.reference), (2048, Source::Learnt { rows: 5000 }));
     assert_eq!(monitor.schema.plausible.earliest.to_string(), "1990-01-01T00:00:00Z");

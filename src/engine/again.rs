@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::judge::{Group, Judged, ask, obsolete, request};
 use crate::measurement::Measurement;
 use crate::monitor::{Measure, Monitor};
+use crate::null::Nulls;
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
 use crate::stat::Undefined;
 use crate::time::{Time, Window};
@@ -58,7 +59,9 @@ impl<'a> Again<'a> {
             sliced.entry(version.clone()).or_default().insert(slice.clone());
         }
         let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
-        let mut judged = Judged { monitor: self.monitor, window, groups, alerts, quiet };
+        // Nothing is measured here, so nothing is simulated.
+        let nulls = &mut Nulls::default();
+        let mut judged = Judged { monitor: self.monitor, window, groups, nulls, alerts, quiet };
         let (mut events, mut requests) = (Vec::new(), Vec::new());
         for measurements in &*measured {
             let Some((version, slice)) = key(measurements) else { continue };

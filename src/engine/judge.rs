@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Effect, Known};
-use crate::finding::{Finding, correct};
+use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Correction, Input, Monitor};
+use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
 use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
@@ -67,6 +68,7 @@ pub(super) struct Judged<'a> {
     pub monitor: &'a Monitor,
     pub window: Window,
     pub groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
+    pub nulls: &'a mut Nulls,
     pub alerts: &'a mut BTreeMap<AlertKey, Active>,
     pub quiet: &'a mut BTreeMap<(String, Arc<str>), Time>,
 }
@@ -75,7 +77,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let mut effects = Vec::new();
     let sliced = sliced(&judged.groups);
     for ((version, slice), group) in std::mem::take(&mut judged.groups) {
-        let measurements = measure(judged.monitor, judged.window, &version, &slice, &group);
+        let measurements = measure(judged.monitor, judged.nulls, judged.window, &version, &slice, &group);
         let mut told = Vec::new();
         for rule in &judged.monitor.rules {
             let events = ask(&mut judged, rule, &version, &slice, &measurements);
@@ -94,7 +96,14 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
 }
 
 /// Computes all that the monitor measures.
-fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group: &Group) -> Vec<Measurement> {
+fn measure(
+    monitor: &Monitor,
+    nulls: &mut Nulls,
+    window: Window,
+    version: &str,
+    slice: &str,
+    group: &Group,
+) -> Vec<Measurement> {
     let mut measurements = Vec::new();
     for input in &monitor.inputs {
         let Some((topic, log)) = group.logs.get_key_value(input.topic.as_str()) else { continue };
@@ -132,9 +141,20 @@ fn measure(monitor: &Monitor, window: Window, version: &str, slice: &str, group:
             };
             let answer = (measure.statistic.compute)(&case);
             let hash = &operand.unwrap_or(&log.known.reference).hash;
+            let sizes = current.zip(reference).map(|(current, reference)| (current.tally.valued(), reference.valued()));
             let reference = reference.map(|_| hash.clone());
-            findings.push(Finding { measure, subject, answer, q_value: None, rows: log.rows, reference });
+            findings.push(Finding { measure, subject, answer, q_value: None, rows: log.rows, sizes, reference });
         }
+        let base = Base {
+            hash: &log.known.reference.hash,
+            slice,
+            fixes_axes: slice.is_empty() && log.operand.is_none(),
+            counted: &|subject| {
+                let at = input.fields.iter().position(|&field| monitor.fields()[field].subject == subject)?;
+                log.known.axes.axes.get(at).zip(references[at].as_deref())
+            },
+        };
+        calibrate(nulls, &base, &mut findings);
         if monitor.judging.correction == Correction::BenjaminiHochberg {
             correct(&mut findings);
         }

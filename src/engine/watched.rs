@@ -7,6 +7,7 @@ use super::history::{Groups, History};
 use super::judge::{Judged, judge};
 use super::{Effect, Known, LearntKey, Start, State};
 use crate::monitor::{Monitor, Source};
+use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
 use crate::rows::Rows;
@@ -32,6 +33,8 @@ pub(super) struct Watched {
     pub published: Time,
     pub alerts: BTreeMap<AlertKey, Active>,
     quiet: BTreeMap<(String, Arc<str>), Time>,
+    /// What does not have to outlive the process, since it would come out the same.
+    nulls: Nulls,
 }
 
 /// How far a partition is.
@@ -70,6 +73,7 @@ impl Watched {
             published: start.state.published,
             alerts: start.state.alerts.into_iter().collect(),
             quiet: start.state.quiet.into_iter().collect(),
+            nulls: Nulls::default(),
         }
     }
 
@@ -218,8 +222,8 @@ impl Watched {
             }
         }
         self.history.compare(&self.monitor, window, &mut groups);
-        let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
-        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, alerts, quiet }));
+        let (nulls, alerts, quiet) = (&mut self.nulls, &mut self.alerts, &mut self.quiet);
+        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, nulls, alerts, quiet }));
     }
 
     /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.

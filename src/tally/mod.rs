@@ -120,6 +120,15 @@ impl FieldTally {
             FieldTally::Flag(tally) => &tally.presence,
         }
     }
+
+    /// Rows whose value can be compared with others: those that have one, and not NaN.
+    pub fn valued(&self) -> u64 {
+        match self {
+            FieldTally::Numeric(tally) => tally.n(),
+            FieldTally::Categorical(tally) => tally.n(),
+            FieldTally::Flag(tally) => tally.presence.present(),
+        }
+    }
 }
 
 impl Tally for FieldTally {
