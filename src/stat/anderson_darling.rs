@@ -17,8 +17,9 @@ pub const ROW: Statistic = Statistic {
     about: "Two-sample Anderson-Darling statistic, by midranks: the squared difference of the two cumulative shares, \
             weighted so that the tails count as much as the middle, less its mean and over its standard deviation when \
             nothing has changed; it grows with the sizes when something has; the p-value is that of the limiting \
-            distribution, after its variance given which values are known to be equal; values in one gap of the grid count as \
-            mixed evenly, which changes it by at most the error bound; about -1.3 and up (Scholz and Stephens, 1987).",
+            distribution, after its variance given which values are known to be equal; values in one gap of the \
+            grid count as mixed evenly, which changes it by at most the error bound; above about -2 (Scholz and \
+            Stephens, 1987).",
     compute,
 };
 
@@ -105,8 +106,8 @@ fn bounds(step: &Step, start: f64, (rise, fall): (f64, f64), (n, m): (u64, u64))
     (count * nearest * nearest / largest, most)
 }
 
-/// The most that values beyond all others add. At the `k`-th the difference is at most `k` times the larger size, and the
-/// weight at least `k ((n + m) / 2 - k)`.
+/// The most that values beyond all others add. At the `k`-th the difference is at most `k` times the larger size, and
+/// the weight at least `k ((n + m) / 2 - k)`.
 fn most_outside(n: u64, m: u64, r: u64, c: u64) -> f64 {
     let (count, of_all) = ((r + c) as f64, n as f64 + m as f64);
     let pace = (if r > 0 { m } else { 0 }).max(if c > 0 { n } else { 0 }) as f64;

@@ -169,7 +169,8 @@ proptest! {
             min_rows: 1,
             significance: 0.001,
         };
-        let exact = ["psi", "js_distance", "ks", "chi_squared", "kuiper", "mann_whitney", "mean_shift", "variance_shift"];
+        let exact =
+            ["psi", "js_distance", "ks", "chi_squared", "kuiper", "mann_whitney", "mean_shift", "variance_shift"];
         let bounded = ["wasserstein", "wasserstein_raw", "energy_distance"];
         for name in exact.into_iter().chain(bounded) {
             if let Ok(reading) = (find_drift(name).compute)(&case) {

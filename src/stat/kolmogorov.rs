@@ -26,8 +26,8 @@ pub fn kolmogorov_sf(x: f64) -> f64 {
 
 /// The probability that a Kuiper variable exceeds `x`.
 ///
-/// Again two series: `2 sum (4 k^2 x^2 - 1) exp(-2 k^2 x^2)` (Kuiper, 1960), and one minus what Jacobi's identity makes of
-/// it for small `x`, `sqrt(2 pi) pi^2 / x^3 sum k^2 exp(-k^2 pi^2 / (2 x^2))`.
+/// Again two series: `2 sum (4 k^2 x^2 - 1) exp(-2 k^2 x^2)` (Kuiper, 1960), and one minus what Jacobi's identity makes
+/// of it for small `x`, `sqrt(2 pi) pi^2 / x^3 sum k^2 exp(-k^2 pi^2 / (2 x^2))`.
 pub fn kuiper_sf(x: f64) -> f64 {
     const CHANGE: f64 = 1.2;
     const ONE: f64 = 0.3;

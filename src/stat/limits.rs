@@ -33,8 +33,8 @@ pub fn anderson_darling_sf(x: f64) -> f64 {
 /// Mean and variance, in the limit and when nothing has changed, of a weighted sum of the squared differences of two
 /// cumulative shares, half-way through each run of equal values.
 ///
-/// Scipy takes both as if no two values were equal. Its test of Cramér and von Mises then calls every window of 200 counts
-/// (Poisson, with mean 3) significant at 1 % against 2,000 others of the same distribution.
+/// Scipy takes both as if no two values were equal. Its test of Cramér and von Mises then calls every window of 200
+/// counts (Poisson, with mean 3) significant at 1 % against 2,000 others of the same distribution.
 #[derive(Default)]
 pub struct Moments {
     pub mean: f64,
@@ -44,8 +44,8 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Takes in the next run of equal values: its share of all of them, how much is below its middle, the variance of the
-    /// difference there, and the weight of the difference's square.
+    /// Takes in the next run of equal values: its share of all of them, how much is below its middle, the variance of
+    /// the difference there, and the weight of the difference's square.
     pub fn add(&mut self, share: f64, middle: f64, variance: f64, weight: f64) {
         let weight = share * weight;
         self.mean += weight * variance;
@@ -61,11 +61,11 @@ impl Moments {
 }
 
 /// The tail of a sum of squared standard normal variables with descending weights `w_j` is an alternating sum of
-/// integrals of `exp(-x u / 2) / (pi u sqrt |D(u)|)`, from `1 / w_(2k-1)` to `1 / w_2k`, where `D` is the product of all
-/// `1 - u w_j` (Smirnov, 1937). For both statistics `D` is a sine or cosine over a power: `term` is the integrand at a
-/// part of the way through the integral `k`, after a change of variable and without the root of `sin(pi part)`, by which
-/// it becomes infinite at both ends. Steps that are equal in the angle of `part = (1 - cos angle) / 2` take that in, and
-/// the sum over them converges as the integral of a periodic function does.
+/// integrals of `exp(-x u / 2) / (pi u sqrt |D(u)|)`, from `1 / w_(2k-1)` to `1 / w_2k`, where `D` is the product of
+/// all `1 - u w_j` (Smirnov, 1937). For both statistics `D` is a sine or cosine over a power: `term` is the integrand
+/// at a part of the way through the integral `k`, after a change of variable and without the root of `sin(pi part)`, by
+/// which it becomes infinite at both ends. Steps that are equal in the angle of `part = (1 - cos angle) / 2` take that
+/// in, and the sum over them converges as the integral of a periodic function does.
 fn alternating(term: impl Fn(f64, f64) -> f64) -> f64 {
     const STEPS: usize = 128;
     const MOST: usize = 60;

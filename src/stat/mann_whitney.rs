@@ -16,9 +16,9 @@ pub const ROW: Statistic = Statistic {
     worse: Worse::Above,
     null: Null::Formula,
     range: (0.0, 1.0),
-    about: "Rank-biserial correlation |2 U / (n m) - 1| of Mann and Whitney's U: of all pairs of a window's value and a \
-            reference's, by how much the share in which one of them is larger exceeds the share in which the other is; \
-            two values in one gap of the grid count as equal, which changes it by at most the error bound; it sees \
+    about: "Rank-biserial correlation |2 U / (n m) - 1| of Mann and Whitney's U: of all pairs of a window's value and \
+            a reference's, by how much the share in which one of them is larger exceeds the share in which the other \
+            is; two values in one gap of the grid count as equal, which changes it by at most the error bound; it sees \
             values moving one way, not spreading; the p-value is two-sided, exact where one side has at most 8 values, \
             no two are known to be equal and the product of the sizes is at most 20,000, and else normal, with the \
             corrections for ties and continuity; 0 to 1 (Mann and Whitney, 1947; Cureton, 1956).",

@@ -7,8 +7,8 @@ use statrs::function::erf::erfc;
 /// The probability that a Student variable is at least so far from zero, on either side.
 ///
 /// It is a regularised incomplete beta function, by its continued fraction (*Numerical Recipes*, section 6.4), which
-/// `statrs` cuts off too early for thousands of degrees. With more than some millions the normal distribution is as exact,
-/// after the correction of Abramowitz and Stegun, 26.7.8.
+/// `statrs` cuts off too early for thousands of degrees. With more than some millions the normal distribution is as
+/// exact, after the correction of Abramowitz and Stegun, 26.7.8.
 pub fn student_two_sided(t: f64, degrees: f64) -> f64 {
     const NEARLY_NORMAL: f64 = 2e7;
     let square = t * t;

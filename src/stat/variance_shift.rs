@@ -15,9 +15,9 @@ pub const ROW: Statistic = Statistic {
     null: Null::Studentised,
     range: (0.0, f64::INFINITY),
     about: "Change of spread: the natural logarithm of the window's mean absolute deviation from its median over the \
-            reference's from its own, without the sign, so that 0.2 is a fifth more or less; exact where the grid holds \
-            every value and else within the error bound; the p-value is of Brown and Forsythe's (1974) test, which is \
-            Levene's about the median and stands values that are not normal; 0 and up.",
+            reference's from its own, without the sign, so that 0.2 is about a fifth more or less; exact where the \
+            grid holds every value and else within the error bound; the p-value is of Brown and Forsythe's (1974) \
+            test, which is Levene's about the median and bears values that are not normal; 0 and up.",
     compute,
 };
 
@@ -57,8 +57,8 @@ fn compute(case: &Case) -> Answer {
         t if t.is_nan() => 1.0,
         t => student_two_sided(t, n + m - 2.0),
     };
-    // A logarithm of means errs by their coefficient of variation; the window's is taken to be the reference's. Where all
-    // deviations of that are equal, nothing is known of it.
+    // A logarithm of means errs by their coefficient of variation; the window's is taken to be the reference's. Where
+    // all deviations of that are equal, nothing is known of it.
     let variation = r.variance() / (r.mean * r.mean);
     let detectable = smallest_shift(case.significance) * (variation * (1.0 / n + 1.0 / m)).sqrt();
     Ok(Reading {
