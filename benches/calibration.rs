@@ -4,6 +4,7 @@
 //! `TIDEGAUGE_TRIALS` sets how many references are tried of each kind, 2000 unless told. At 0.1 % it takes thousands.
 
 #[path = "undrifted/mod.rs"]
+#[allow(dead_code, reason = "what only the test asks is not used here")]
 mod undrifted;
 
 use std::sync::Mutex;
