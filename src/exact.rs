@@ -14,9 +14,9 @@ const ROOM: u32 = 1 << 30;
 /// The exact sum of any number of finite doubles, held as one wide fixed-point integer (Neal, *Fast exact summation
 /// using small and large superaccumulators*, 2015).
 ///
-/// Addition of doubles is not associative, so a plain sum would differ with partitions, panes and restarts. This one
-/// is rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds
-/// only the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
+/// Addition of doubles is not associative, so a plain sum would differ with partitions, panes and restarts. This one is
+/// rounded once, when it is read: merging parts in any order gives the same bits as adding all at once. It holds only
+/// the limbs that its terms reach, which for numbers of a few magnitudes are a handful of the 68 that doubles span.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub struct ExactSum {

@@ -228,8 +228,8 @@ mod tests {
         assert_eq!(told(0.3, 0.001, Some(0.01)), Some(true));
     }
 
-    /// What matters is 0.2, and this window shows nothing smaller than 0.4: saying that PSI is 0.1 would say that all is
-    /// well.
+    /// What matters is 0.2, and this window shows nothing smaller than 0.4: saying that PSI is 0.1 would say that all
+    /// is well.
     #[test]
     fn what_could_not_have_shown_what_matters_has_no_value_unless_it_shows_something() {
         let measure = measure("psi", 0.2);

@@ -73,7 +73,8 @@ pub struct Measurement {
     /// The value beyond which `breached` is true.
     #[serde(default)]
     pub threshold: Option<f64>,
-    /// Whether the value is beyond the threshold and the change statistically real; `None` without a threshold or value.
+    /// Whether the value is beyond the threshold and the change statistically real; `None` without a threshold or
+    /// value.
     #[serde(default)]
     pub breached: Option<bool>,
     /// The content hash of the reference that the window was compared with.

@@ -30,7 +30,8 @@ impl fmt::Display for Path {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A double; a JSON string is a mistype, but for `"NaN"`, `"Infinity"` and `"-Infinity"`, which JSON has no number for.
+    /// A double; a JSON string is a mistype, but for `"NaN"`, `"Infinity"` and `"-Infinity"`, which JSON has no number
+    /// for.
     Numeric,
     /// The largest of several probabilities that add up to 1: a list, an object from class to probability, or a single
     /// number, which is the probability of one class out of two.

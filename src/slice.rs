@@ -74,8 +74,8 @@ impl Slicing {
         self.by.iter().flatten().any(|known| known == subject)
     }
 
-    /// Chooses the slices by the reference's columns, each cut into the same batches. A dimension without its columns is
-    /// left out.
+    /// Chooses the slices by the reference's columns, each cut into the same batches. A dimension without its columns
+    /// is left out.
     pub fn choose(&self, columns: &BTreeMap<&str, Vec<&Column>>) -> Vec<Dimension> {
         let found = self.by.iter().map(|subjects| {
             let of_subjects: Option<Vec<&Vec<&Column>>> =
@@ -90,9 +90,9 @@ impl Slicing {
         self.choose_among(found.collect())
     }
 
-    /// Chooses the slices by how often each dimension's values are met together in the reference, `None` for one to leave
-    /// out: of all dimensions together the commonest that have enough rows, and among equally common ones those of the
-    /// dimension that was written first, and that sort first, so that the order of the rows does not matter.
+    /// Chooses the slices by how often each dimension's values are met together in the reference, `None` for one to
+    /// leave out: of all dimensions together the commonest that have enough rows, and among equally common ones those
+    /// of the dimension that was written first, and that sort first, so that the order of the rows does not matter.
     pub fn choose_among(&self, found: Vec<Option<Combinations>>) -> Vec<Dimension> {
         let (mut dimensions, mut common) = (Vec::new(), Vec::new());
         for (subjects, found) in self.by.iter().zip(found) {
@@ -112,8 +112,8 @@ impl Slicing {
     }
 }
 
-/// How many rows have each combination of a dimension's values. Rows without a value in any of the columns are not among
-/// them.
+/// How many rows have each combination of a dimension's values. Rows without a value in any of the columns are not
+/// among them.
 #[derive(Debug, Default)]
 pub struct Combinations(HashMap<Vec<String>, u64>);
 

@@ -1,5 +1,5 @@
-//! Every gate raises as many false alarms as it says: where nothing has changed, a p-value of at most 5 % comes about in
-//! 5 % of windows, whatever the size and whatever the distribution.
+//! Every gate raises as many false alarms as it says: where nothing has changed, a p-value of at most 5 % comes about
+//! in 5 % of windows, whatever the size and whatever the distribution.
 
 #[path = "../benches/undrifted/mod.rs"]
 #[allow(dead_code, reason = "what changed windows show is for the benchmark")]

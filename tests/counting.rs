@@ -1,4 +1,5 @@
-//! Counting is a function of the log: held against a naive computation, whatever the batches, restarts and interleavings.
+//! Counting is a function of the log: held against a naive computation, whatever the batches, restarts and
+//! interleavings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -61,7 +62,8 @@ fn watched(model: &str, panes: i64, lateness: i64, latency: &str) -> Subscriber 
     monitor(&yaml, Some("x,kind\n1,a\n2,b\n3,a\n5,b\n8,c\n"))
 }
 
-/// A record, when it was logged, and what ought to become of it: the event time, the version and the value, or a reason.
+/// A record, when it was logged, and what ought to become of it: the event time, the version and the value, or a
+/// reason.
 struct Record {
     bytes: Vec<u8>,
     logged: Option<Time>,

@@ -107,8 +107,8 @@ struct GoldenBreaches {
     largest: f64,
 }
 
-/// Equal but for the bound that the measurement gives itself, and for the rounding of sums in another order; what is far
-/// out in a tail has fewer digits.
+/// Equal but for the bound that the measurement gives itself, and for the rounding of sums in another order; what is
+/// far out in a tail has fewer digits.
 #[track_caller]
 fn check_close(what: &str, ours: Option<f64>, bound: f64, golden: f64) {
     let ours = ours.unwrap_or_else(|| panic!("{what} is undefined"));

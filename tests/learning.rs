@@ -126,7 +126,8 @@ proptest! {
     }
 }
 
-/// What a lane that was read up to ten past begins to count, when a version was learnt from then on or nobody knows when.
+/// What a lane that was read up to ten past begins to count, when a version was learnt from then on or nobody knows
+/// when.
 #[track_caller]
 fn check_resumed(subscriber: &Subscriber, from: Time, expected: &[(i64, u64)], is_learnt: bool) {
     let plan = TopicPlan::new(&"log".into(), std::slice::from_ref(subscriber), 20);

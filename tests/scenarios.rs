@@ -1,8 +1,8 @@
 //! Behaviour told as scripts: every file of `tests/scenarios/` is run plain, with its rows split over three partitions,
 //! and with the process killed and started again after every line. All must have the same outcome.
 //!
-//! A line is a command; indented lines under it belong to it; `#` begins a comment. Times are of 2026-01-01, those of another day of that
-//! month have its number before them, as in 08T10:00.
+//! A line is a command; indented lines under it belong to it; `#` begins a comment. Times are of 2026-01-01, those of
+//! another day of that month have its number before them, as in 08T10:00.
 //!
 //! ```text
 //! monitor                 its YAML, indented; a second one is a changed configuration
@@ -11,14 +11,13 @@
 //!
 //! load AT [SPAN xN] ROW…  N records (1 unless said), evenly over the span from AT on, taking the rows in turn;
 //!                         each row is JSON without blanks, to which the time is added as "ts"
-//! raw TEXT                a record as it stands
-//! in TOPIC or p=N         before the rows or the text: into that topic, or that partition (0 unless said)
-//! idle p=N                the partition is silent       revoke p=N    it is taken away      assign p=N    it comes back
-//! finish                  all logs end
+//! raw TEXT                a record as it stands in TOPIC or p=N         before the rows or the text: into that topic,
+//! or that partition (0 unless said) idle p=N                the partition is silent       revoke p=N    it is taken
+//! away      assign p=N    it comes back finish                  all logs end
 //!
-//! expect windows AT…      the ends of the windows published, in order
-//! expect value AT NAME [of SUBJECT] [version V] [slice S] is X      where X is a number to four digits, or why there is none
-//! expect alerts           each change of an alert, indented, as `STATE RULE [of SUBJECT] [version V] [slice S] at END #N`; an N is
+//! expect windows AT…      the ends of the windows published, in order expect value AT NAME [of SUBJECT] [version V]
+//! [slice S] is X      where X is a number to four digits, or why there is none expect alerts           each change of
+//! an alert, indented, as `STATE RULE [of SUBJECT] [version V] [slice S] at END #N`; an N is
 //!                         the alert's id, counted in the order of their coming
 //! expect told TEXT        the summary of some alert's change
 //! expect label NAME TEXT  the same for a label
@@ -27,8 +26,8 @@
 //! expect learnt ROWS [version V]
 //! ```
 //!
-//! Expectations are of all that happened since the last line that was none. Alerts, retrains, late and rejected rows that
-//! nobody expected are faults.
+//! Expectations are of all that happened since the last line that was none. Alerts, retrains, late and rejected rows
+//! that nobody expected are faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

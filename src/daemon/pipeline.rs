@@ -1,4 +1,5 @@
-//! From Kafka to effects: the consumer, the counting threads and the engine, until the rules change or the process ends.
+//! From Kafka to effects: the consumer, the counting threads and the engine, until the rules change or the process
+//! ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -442,8 +443,8 @@ impl Drop for Pipeline {
     }
 }
 
-/// What brokers take as an offset's metadata, by default. Without it, a copy that has not our store begins at the offset
-/// all the same, but cannot tell late rows.
+/// What brokers take as an offset's metadata, by default. Without it, a copy that has not our store begins at the
+/// offset all the same, but cannot tell late rows.
 const LONGEST_MARK: usize = 4096;
 
 /// Tells Kafka where to begin again, for lag tools and for a copy that does not have our store.

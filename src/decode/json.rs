@@ -62,9 +62,8 @@ impl Decoder {
 
     /// Adds a record as a row.
     ///
-    /// # Errors
-    /// [`Reason::NotJson`] or [`Reason::TooLarge`]; a record that is turned away leaves no trace in any column. A record
-    /// is also too large if with it the texts of one column and batch would be more than 2 GiB.
+    /// # Errors [`Reason::NotJson`] or [`Reason::TooLarge`]; a record that is turned away leaves no trace in any
+    /// column. A record is also too large if with it the texts of one column and batch would be more than 2 GiB.
     pub fn push(&mut self, bytes: &[u8], offset: i64, logged: Option<Time>) -> Result<(), Reason> {
         if bytes.len() > self.limit {
             return Err(Reason::TooLarge);

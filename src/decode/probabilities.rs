@@ -1,7 +1,7 @@
 //! Class probabilities, taken in one by one and summed up in the numbers that are measured of them.
 
-/// What is known of a row's class probabilities so far. A class that a record leaves out and one that it gives as null or
-/// 0 are the same.
+/// What is known of a row's class probabilities so far. A class that a record leaves out and one that it gives as null
+/// or 0 are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Probabilities {
     sum: f64,

@@ -20,8 +20,8 @@ use story::Story;
 /// How the demo is run.
 #[derive(Debug)]
 pub struct Options {
-    /// Ends the demo after this long; without it the demo goes on until it is interrupted, or, if quiet, until the story
-    /// is told.
+    /// Ends the demo after this long; without it the demo goes on until it is interrupted, or, if quiet, until the
+    /// story is told.
     pub duration: Option<Duration>,
     /// Prints nothing but what came of it.
     pub quiet: bool,

@@ -36,8 +36,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// What a statistic compares with instead of what fixed the axes. Quality asks of the axes themselves, such as whether
-    /// a value is beyond them.
+    /// What a statistic compares with instead of what fixed the axes. Quality asks of the axes themselves, such as
+    /// whether a value is beyond them.
     fn operand(&self, family: Family) -> Option<&Reference> {
         match family {
             Family::Telemetry | Family::Quality => None,
@@ -332,7 +332,8 @@ fn sliced(groups: &BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, 
 }
 
 /// Resolves the alerts of which no rule asks any more, since the monitor has changed, those of slices that are no
-/// longer counted, and those of versions that no longer serve, because another one does. Silence alone resolves nothing.
+/// longer counted, and those of versions that no longer serve, because another one does. Silence alone resolves
+/// nothing.
 pub(super) fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>) -> Vec<AlertEvent> {
     let serving: BTreeSet<Arc<str>> =
         judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();

@@ -2,11 +2,12 @@
 //!
 //! A window and its reference are taken to be two samples of one distribution, and the best that is known of that
 //! distribution is the reference. So both are drawn from it, at the sizes that they have, and the statistic is asked of
-//! what was drawn, many times. Drawing the reference too, and not the window alone, is what makes p-values hold where the
-//! reference is no larger than the window.
+//! what was drawn, many times. Drawing the reference too, and not the window alone, is what makes p-values hold where
+//! the reference is no larger than the window.
 //!
-//! The samples are tallies on an axis like the reference's, so what is asked is the very function that measures windows.
-//! Simulation is seeded by what it is of. It gives the same p-values after a restart, in a replay and on another machine.
+//! The samples are tallies on an axis like the reference's, so what is asked is the very function that measures
+//! windows. Simulation is seeded by what it is of. It gives the same p-values after a restart, in a replay and on
+//! another machine.
 
 mod distribution;
 mod draw;
@@ -29,7 +30,8 @@ use simulated::{evidence, simulate};
 use source::Source;
 use tail::Tail;
 
-/// How often a window is simulated: at the 5 % level this leaves a p-value uncertain by 0.7 %, and a tail can be fitted.
+/// How often a window is simulated: at the 5 % level this leaves a p-value uncertain by 0.7 %, and a tail can be
+/// fitted.
 pub const REPLICATES: usize = 1000;
 /// Fewer are drawn of fields that have more than some thousand categories, but not fewer than this.
 const LEAST_REPLICATES: usize = 200;
@@ -59,8 +61,8 @@ pub struct Field<'a> {
 pub struct Sizes {
     pub window: u64,
     pub reference: u64,
-    /// Whether the reference is the one that fixed the axis. Then nothing of it lies beyond the axis, and one value in so
-    /// many of a window does.
+    /// Whether the reference is the one that fixed the axis. Then nothing of it lies beyond the axis, and one value in
+    /// so many of a window does.
     pub fixes_axis: bool,
 }
 
@@ -110,11 +112,11 @@ impl Nulls {
         matches!(statistic.null, Null::Linear | Null::Root | Null::Studentised)
     }
 
-    /// The null distributions of the statistics that are asked of a field, for samples of these sizes. For one field the
-    /// statistics are always the same ones.
+    /// The null distributions of the statistics that are asked of a field, for samples of these sizes. For one field
+    /// the statistics are always the same ones.
     ///
-    /// Windows are of any size, so distributions are simulated for sizes a factor of the root of two apart, and what lies
-    /// between two of them is interpolated.
+    /// Windows are of any size, so distributions are simulated for sizes a factor of the root of two apart, and what
+    /// lies between two of them is interpolated.
     pub fn of(&mut self, field: &Field, statistics: &[&'static Statistic], sizes: Sizes) -> Calibration {
         if self.at_exact_sizes {
             let both = self.get(field, statistics, sizes);
@@ -221,8 +223,8 @@ impl Calibration {
     /// By the triangle inequality a distance between samples differs from the true one by no more than how far the
     /// samples are from what they were drawn from, and that is what the null distribution is of: its root mean square
     /// is taken for the standard deviation of the difference. So a true distance of the critical value and the normal
-    /// quantile of the power times that is found. It errs to the safe side, since it takes all errors to add up. Squares
-    /// of distances are compared by their roots.
+    /// quantile of the power times that is found. It errs to the safe side, since it takes all errors to add up.
+    /// Squares of distances are compared by their roots.
     fn detectable(&self, null: &Between, statistic: &Statistic, significance: f64) -> Option<f64> {
         let Sizes { window, reference, .. } = self.sizes;
         let unit = 1.0 / window as f64 + 1.0 / reference as f64;

@@ -13,8 +13,8 @@ use crate::tally::numeric::NumericTally;
 use crate::tally::{FieldTally, Presence, Tally};
 use crate::time::Span;
 
-/// How far a reading is from what is expected without a change, on a scale that hardly depends on the sizes and on which
-/// smooth statistics have tails like chi-squared's; `None` where there is no such number.
+/// How far a reading is from what is expected without a change, on a scale that hardly depends on the sizes and on
+/// which smooth statistics have tails like chi-squared's; `None` where there is no such number.
 pub fn evidence(null: Null, reading: &Reading, sizes: Sizes) -> Option<f64> {
     let unit = 1.0 / sizes.window as f64 + 1.0 / sizes.reference as f64;
     let evidence = match null {

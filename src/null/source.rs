@@ -95,8 +95,8 @@ fn points(grid: &Grid, tally: &NumericTally) -> Vec<Point> {
 /// In a sample of the reference's size drawn from its own rows, the largest value is more often than not the largest of
 /// all there is, so that nothing drawn beside it can be beyond. In truth one row in so many is. So the largest value,
 /// if a single row has it, is taken to stand in the middle of that row's share, and the outer half is laid along a
-/// generalised Pareto tail that runs through it. The same curve spreads the rows that a coarse grid has in one gap below
-/// the largest value: in its middle they would be too far out if the tail is heavy.
+/// generalised Pareto tail that runs through it. The same curve spreads the rows that a coarse grid has in one gap
+/// below the largest value: in its middle they would be too far out if the tail is heavy.
 fn extend(points: &mut Vec<Point>) {
     /// Rows from the top at which the curve begins, unless the last gap reaches further down.
     const FROM: f64 = 16.0;

@@ -43,8 +43,8 @@ fn reading(value: f64) -> Reading {
     Reading::exact(value)
 }
 
-/// With ten equally common values PSI is chi-squared with nine degrees of freedom, times the sum of the sizes' reciprocals
-/// (Yurdakul and Naranjo, *Statistical properties of the population stability index*, 2020).
+/// With ten equally common values PSI is chi-squared with nine degrees of freedom, times the sum of the sizes'
+/// reciprocals (Yurdakul and Naranjo, *Statistical properties of the population stability index*, 2020).
 #[test]
 fn the_stability_index_has_the_distribution_that_is_known_of_it() {
     use statrs::distribution::ChiSquared;
@@ -63,7 +63,8 @@ fn the_stability_index_has_the_distribution_that_is_known_of_it() {
 }
 
 /// The limit of the first Wasserstein distance's mean is the integral over the values of the mean absolute Brownian
-/// bridge: the root of 2 / pi times the integral of the root of F (1 - F), which is 1.6147 for a normal variable (scipy).
+/// bridge: the root of 2 / pi times the integral of the root of F (1 - F), which is 1.6147 for a normal variable
+/// (scipy).
 #[test]
 fn the_wasserstein_distance_has_the_mean_that_is_known_of_it() {
     let normal = normal(20_000);

@@ -92,8 +92,8 @@ impl SliceTallies {
 }
 
 impl Slices {
-    /// What was counted batch by batch: of each slice, in the order of the slicer, how many rows there were, and of each
-    /// subject its tallies.
+    /// What was counted batch by batch: of each slice, in the order of the slicer, how many rows there were, and of
+    /// each subject its tallies.
     pub fn gathered(
         dimensions: Vec<Dimension>,
         names: &[Arc<str>],

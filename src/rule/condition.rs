@@ -17,8 +17,8 @@ use crate::stat::{self, On};
 /// `family.statistic` is the statistic's value for the subject at hand, so the condition is asked once for each subject
 /// that has all the statistics it names in this way; `family.subject.statistic` is that of a fixed subject. A statistic
 /// of a log as a whole is that of the log which carries the subject, or of each log if there is no subject. Either may
-/// be followed by a field of the measurement, as in `drift.ks.p_value`. `rows`, `subject`, `version`, `slice` and `model` are
-/// variables too. A value that is undefined makes the condition unknown, unless the rest decides it alone.
+/// be followed by a field of the measurement, as in `drift.ks.p_value`. `rows`, `subject`, `version`, `slice` and
+/// `model` are variables too. A value that is undefined makes the condition unknown, unless the rest decides it alone.
 pub struct Condition {
     text: String,
     expression: IdedExpr,
@@ -391,8 +391,8 @@ fn attribute(rest: &[&str]) -> Result<Attribute, (String, Vec<String>)> {
     }
 }
 
-/// Makes doubles of the whole numbers that are reckoned with together with measured ones, since CEL has no `psi * 2` but
-/// only `psi * 2.0`. Returns whether the expression is such a number.
+/// Makes doubles of the whole numbers that are reckoned with together with measured ones, since CEL has no `psi * 2`
+/// but only `psi * 2.0`. Returns whether the expression is such a number.
 fn make_doubles(node: &mut IdedExpr) -> bool {
     if let Some(segments) = qualified_name(&node.expr) {
         return segments.len() > 1 || segments[0] == "rows";

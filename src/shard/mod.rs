@@ -89,8 +89,8 @@ pub struct Resumed {
 /// The counting of one topic-partition, for every monitor that reads it.
 ///
 /// It is a function of the partition's log alone: a row counts if its pane was open when it came, whatever the batches.
-/// So reading again from [`Report::resume`] with the [`Report::latest`] of the same report gives the same panes, bit for
-/// bit, and none twice.
+/// So reading again from [`Report::resume`] with the [`Report::latest`] of the same report gives the same panes, bit
+/// for bit, and none twice.
 #[derive(Debug)]
 pub struct Shard {
     partition: Partition,

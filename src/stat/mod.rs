@@ -130,8 +130,8 @@ pub enum Null {
     Linear,
     /// The same for values that shrink as the square root of that.
     Root,
-    /// By a formula that holds for normal values only: the reading has its p-value, and simulation says how often one so
-    /// small comes about with this reference.
+    /// By a formula that holds for normal values only: the reading has its p-value, and simulation says how often one
+    /// so small comes about with this reference.
     Studentised,
 }
 

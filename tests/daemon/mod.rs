@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 use crate::support::program::Folder;
 
-/// Where the rows' event time begins: long ago, so that windows are as fast as rows can be sent. It is a whole number of
-/// windows after the epoch.
+/// Where the rows' event time begins: long ago, so that windows are as fast as rows can be sent. It is a whole number
+/// of windows after the epoch.
 const BEGIN: i64 = 1_700_000_000_000;
 
 /// The length of each window, in milliseconds.
@@ -28,7 +28,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// One JSON row each. Of all rows a tenth has no income, a fiftieth failed, and two thirds took 20 ms, the others 40.
+    /// One JSON row each. Of all rows a tenth has no income, a fiftieth failed, and two thirds took 20 ms, the others
+    /// 40.
     fn lines(self) -> impl Iterator<Item = String> {
         (0..self.count).map(move |i| {
             let at = BEGIN + self.window * WINDOW + i * (WINDOW - 1) / self.count.max(2);

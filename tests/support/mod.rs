@@ -1,4 +1,5 @@
-//! What tests of the running program share: a broker that they hold, the program beside it, and ways to ask and to wait.
+//! What tests of the running program share: a broker that they hold, the program beside it, and ways to ask and to
+//! wait.
 
 pub mod broker;
 pub mod hook;

@@ -60,9 +60,9 @@ pub fn reference(
 /// The reference that some files make together. `go_on` is told of the progress, and says whether to go on.
 ///
 /// It is the one that [`Reference::build_in_slices`] would make of all rows, in memory that does not grow with them:
-/// some 24 MiB for each field, and 256 MiB for all as far as there are not hundreds, beside the few megabytes of rows that
-/// each thread works on. The files are read two times, or four or five where a numeric field has more than a hundred
-/// thousand distinct values; only the fields that need it are read in between.
+/// some 24 MiB for each field, and 256 MiB for all as far as there are not hundreds, beside the few megabytes of rows
+/// that each thread works on. The files are read two times, or four or five where a numeric field has more than a
+/// hundred thousand distinct values; only the fields that need it are read in between.
 ///
 /// # Errors
 /// When a file cannot be read or has changed in between, when there are no rows or none of the columns, or when `go_on`
@@ -203,8 +203,8 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Shows every batch to `visit`, and in which order to take its columns, on as many threads as there are cores and in
-    /// no particular order of batches. Returns how many rows there were.
+    /// Shows every batch to `visit`, and in which order to take its columns, on as many threads as there are cores and
+    /// in no particular order of batches. Returns how many rows there were.
     fn run(&self, tables: &[Table], visit: &Visit) -> Result<u64, TableError> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let bytes = tables.iter().map(Table::bytes).sum();

@@ -103,8 +103,9 @@ impl Shape {
 /// For each lookup, the path at which the table has it: its own; else its subject; else the last segment of its path.
 /// `None` when it has none of them.
 ///
-/// `usable` says whether the table has values at a path that are of use for the lookup. A name that is another lookup's own, or that lookups of two
-/// different paths would fall back to, is taken to mean neither: a missing column is noticed, a wrong one is not.
+/// `usable` says whether the table has values at a path that are of use for the lookup. A name that is another lookup's
+/// own, or that lookups of two different paths would fall back to, is taken to mean neither: a missing column is
+/// noticed, a wrong one is not.
 pub fn resolve(lookups: &[Lookup], usable: impl Fn(&Lookup, &Path) -> bool) -> Vec<Option<Path>> {
     let mut found: Vec<Option<Path>> = vec![None; lookups.len()];
     for rank in 0..RANKS {
