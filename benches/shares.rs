@@ -27,6 +27,7 @@ fn benchmark(criterion: &mut Criterion) {
             reference: Some(&reference),
             min_rows: 30,
             significance: 0.001,
+            attributions: &[],
         };
         let mut group = criterion.benchmark_group("a category");
         group.sample_size(20).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
@@ -59,7 +60,7 @@ fn zipf(values: usize, rows: usize, random: &mut Rng) -> FieldTally {
         counts[cumulative.partition_point(|&sum| sum <= at).min(values)] += 1;
     }
     let presence = Presence { rows: rows as u64, ..Presence::default() };
-    FieldTally::Categorical(CategoryTally { presence, counts, commonest: Default::default() })
+    FieldTally::Categorical(CategoryTally { presence, counts: counts.into(), commonest: Default::default() })
 }
 
 criterion_group!(benches, benchmark);

@@ -41,7 +41,11 @@ pub const FEATURES: [Feature; 6] = [
     Feature { name: "lognormal", kind: Kind::Numeric, draw: |random| f64::exp(StandardNormal.sample(random)) },
     Feature { name: "Pareto(3)", kind: Kind::Numeric, draw: |random| (1.0 - uniform(random)).powf(-1.0 / 3.0) },
     Feature { name: "uniform", kind: Kind::Numeric, draw: uniform },
-    Feature { name: "Zipf", kind: Kind::Categorical, draw: |random| Zipf::new(1000.0, 1.1).unwrap().sample(random) },
+    Feature {
+        name: "Zipf",
+        kind: Kind::Categorical,
+        draw: |random| Zipf::new(1000.0, 1.1).expect("an exponent above one").sample(random),
+    },
     Feature { name: "two values", kind: Kind::Categorical, draw: |random| f64::from(u8::from(uniform(random) < 0.2)) },
 ];
 
