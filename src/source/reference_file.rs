@@ -38,8 +38,8 @@ pub struct Kept {
 /// Why a reference file cannot be read, or not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("{}: {cause}", path.display())]
+    Io { path: PathBuf, cause: io::Error },
     #[error("{}: it is not a reference file; `tidegauge profile` makes one", path.display())]
     NotOne { path: PathBuf },
     #[error("{}: it has the format {version}, and this program reads none after {VERSION}", path.display())]
@@ -80,7 +80,7 @@ pub fn load(path: &Path, fields: &[Field], resolution: usize) -> Result<Referenc
 /// # Errors
 /// When it cannot be read, or is not whole.
 pub fn read(path: &Path) -> Result<Kept, FileError> {
-    let io = |source| FileError::Io { path: path.to_owned(), source };
+    let io = |cause| FileError::Io { path: path.to_owned(), cause };
     let damaged = |why| FileError::Damaged { path: path.to_owned(), why };
     let mut file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
@@ -150,7 +150,7 @@ impl Kept {
     /// # Errors
     /// When there is no room, or the folder cannot be written to.
     pub fn write(&self, path: &Path) -> Result<u64, FileError> {
-        let io = |source| FileError::Io { path: path.to_owned(), source };
+        let io = |cause| FileError::Io { path: path.to_owned(), cause };
         let bytes = self.bytes().map_err(|error| io(io::Error::other(error)))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Whom the file is for is told by the folder and the user's mask, as for any other.

@@ -49,8 +49,8 @@ pub enum TableError {
         path.display()
     )]
     UnknownFormat { path: PathBuf },
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("{}: {cause}", path.display())]
+    Io { path: PathBuf, cause: io::Error },
     #[error("{}: not a readable {format} file: {reason}", path.display())]
     Malformed { path: PathBuf, format: &'static str, reason: String },
     #[error("{}: line {line} {}", path.display(), said(*reason))]
@@ -117,7 +117,7 @@ pub fn is_lines(path: &FilePath) -> Result<bool, TableError> {
 
 /// What columns a file has and what they hold. Of Parquet this reads the schema only, of other formats everything.
 pub fn survey(path: &FilePath) -> Result<Survey, TableError> {
-    let io = |source| TableError::Io { path: path.into(), source };
+    let io = |cause| TableError::Io { path: path.into(), cause };
     let (format, gzip) = Format::of(path)?;
     let malformed = |reason| TableError::Malformed { path: path.into(), format: format.name(), reason };
     let reader = match format {
@@ -149,7 +149,7 @@ impl Table {
     /// much as it takes to see what the values of categories and flags stand for, which may be all of it.
     pub fn open(path: &FilePath, lookups: Vec<Lookup>) -> Result<Table, TableError> {
         let (format, gzip) = Format::of(path)?;
-        let io = |source| TableError::Io { path: path.to_owned(), source };
+        let io = |cause| TableError::Io { path: path.to_owned(), cause };
         let malformed = |reason| TableError::Malformed { path: path.to_owned(), format: format.name(), reason };
         let locate = |shape: &Shape| locate(&lookups, shape);
         let (found, contents) = match format {
@@ -184,7 +184,7 @@ impl Table {
     /// Finds out what the texts of CSV stand for, where that depends on all of them.
     fn learn_forms(&mut self) -> Result<(), TableError> {
         let Contents::Csv(csv) = &mut self.contents else { return Ok(()) };
-        let io = |source| TableError::Io { path: self.path.clone(), source };
+        let io = |cause| TableError::Io { path: self.path.clone(), cause };
         let malformed = |reason| TableError::Malformed { path: self.path.clone(), format: "CSV", reason };
         let depends = |place: &usize| matches!(self.lookups[*place].wanted.kind, Kind::Categorical | Kind::Flag);
         let mut places: Vec<usize> = (0..self.lookups.len()).filter(depends).filter(|&at| self.found[at]).collect();
@@ -272,7 +272,7 @@ impl Table {
 
     /// The rows in the parts in which they are read, for threads to decode.
     pub fn parts(&self) -> Result<Box<dyn Iterator<Item = Result<Part, TableError>> + Send + '_>, TableError> {
-        let io = |source| TableError::Io { path: self.path.clone(), source };
+        let io = |cause| TableError::Io { path: self.path.clone(), cause };
         Ok(match &self.contents {
             Contents::Parquet(parquet) => {
                 let (bytes, rows) = (self.bytes() as f64, parquet.rows() as f64);
@@ -428,7 +428,7 @@ fn places_in_lines(path: &FilePath, gzip: bool, lookups: &[Lookup]) -> Result<Ve
     // Anything but an object or a list can be read as a category.
     let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted { path, kind: Kind::Categorical }).collect();
     let mut used: BTreeSet<Path> = BTreeSet::new();
-    let io = |source| TableError::Io { path: path.to_owned(), source };
+    let io = |cause| TableError::Io { path: path.to_owned(), cause };
     for text in Lines::new(unpacked(path, gzip).map_err(io)?.0, BATCH) {
         let rows = decoded(path, &text.map_err(io)?, &wanted)?;
         for (wanted, column) in wanted.iter().zip(&rows.columns) {
