@@ -152,9 +152,8 @@ fn harmonic(k: f64) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, case, tied_values};
+    use super::super::drawn::{Drawn, on_any_grid, on_grid_of_both, tied_values};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     /// Scholz and Stephens' equation 7, over the distinct values, and their equation 4 term by term.
@@ -178,31 +177,25 @@ mod tests {
         (sum * (total - 1.0) / total - 1.0) / deviation(reference.len() as f64, current.len() as f64)
     }
 
+    /// With fewer values the statistic has no deviation.
+    fn are_enough(drawn: &Drawn) -> bool {
+        drawn.reference.len() + drawn.current.len() >= 4
+    }
+
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in tied_values(),
-            current in tied_values(),
-            other in prop::option::of(tied_values()),
-            resolution in 2usize..80,
-        ) {
-            prop_assume!(reference.len() + current.len() >= 4);
-            let mut column = other.unwrap_or_else(|| reference.clone());
-            column.push(0.0);
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = by_definition(&reference, &current);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(tied_values(), tied_values())) {
+            prop_assume!(are_enough(&drawn));
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             let slack = 1e-10 * (1.0 + expected.abs());
             prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + slack);
         }
 
         #[test]
-        fn it_is_exact_where_every_value_is_on_the_grid(reference in tied_values(), current in tied_values()) {
-            prop_assume!(reference.len() + current.len() >= 4);
-            let column: Vec<f64> = [0.0].iter().chain(&reference).chain(&current).copied().collect();
-            let sample = Sample::on(Grid::of(column, 1000), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            prop_assert!((reading.value - by_definition(&reference, &current)).abs() < 1e-10);
+        fn it_is_exact_where_every_value_is_on_the_grid(drawn in on_grid_of_both(tied_values(), tied_values())) {
+            prop_assume!(are_enough(&drawn));
+            let reading = drawn.reading(compute);
+            prop_assert!((reading.value - drawn.by(by_definition)).abs() < 1e-10);
             prop_assert!(reading.error_bound.unwrap() < 1e-10);
         }
     }

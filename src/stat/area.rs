@@ -17,6 +17,10 @@ impl Area {
         self.high += high;
     }
 
+    pub fn join(&mut self, other: Area) {
+        self.add(other.low, other.value, other.high);
+    }
+
     pub fn error(&self) -> f64 {
         (self.high - self.value).max(self.value - self.low).max(0.0)
     }
@@ -24,15 +28,22 @@ impl Area {
 
 /// The area between the two cumulative shares.
 pub fn area(numbers: &Numbers) -> Area {
-    let Numbers { grid, reference, current } = numbers;
-    let (n, m) = (reference.n(), current.n());
-    let mut area = Area::default();
+    let mut area = within(numbers, |difference| difference);
     for (r, c) in outer_areas(numbers) {
         // Beyond one end of the grid the two may differ by as little as these areas do, or not overlap at all.
         area.add((r - c).abs(), r.max(c), r + c);
     }
+    area
+}
+
+/// The integral, from the grid's first value to its last, of a function that grows with the difference of the two
+/// cumulative shares, which it is given without its sign.
+pub fn within(numbers: &Numbers, of: impl Fn(f64) -> f64) -> Area {
+    let Numbers { grid, reference, current } = numbers;
+    let (n, m) = numbers.sizes();
+    let mut sum = Area::default();
     // Differences of shares, times both sample sizes, are integers, and so are exactly zero where shares are equal.
-    let share = |difference: i128| difference as f64 / (n as f64 * m as f64);
+    let of = |difference: i128| of(difference.abs() as f64 / (n as f64 * m as f64));
     let of_cell = |cell: usize| {
         (i128::from(reference.counts[cell]) * i128::from(m), i128::from(current.counts[cell]) * i128::from(n))
     };
@@ -48,11 +59,11 @@ pub fn area(numbers: &Numbers) -> Area {
         let (least, most) = (start - in_c, start + in_r);
         let smallest = if least <= 0 && most >= 0 { 0 } else { least.abs().min(most.abs()) };
         let largest = least.abs().max(most.abs());
-        let middle = (share(start).abs() + share(end).abs()) / 2.0;
-        area.add(width * share(smallest), width * middle, width * share(largest));
+        let middle = (of(start) + of(end)) / 2.0;
+        sum.add(width * of(smallest), width * middle, width * of(largest));
         difference = end;
     }
-    area
+    sum
 }
 
 /// For the gap below the grid and the gap above it, the areas that the reference's and the window's cumulative shares

@@ -97,9 +97,9 @@ fn p_value(t: f64, n: f64, m: f64, mean: f64, variance: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, case, tied_values};
+    use super::super::drawn::{on_any_grid, on_grid_of_both, tied_values};
+    use super::super::{Sample, case};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     /// Anderson's definition: T from the ranks in the pooled sample, equal values having the mean of theirs.
@@ -120,27 +120,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in tied_values(),
-            current in tied_values(),
-            other in prop::option::of(tied_values()),
-            resolution in 2usize..80,
-        ) {
-            let mut column = other.unwrap_or_else(|| reference.clone());
-            column.push(0.0);
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = by_definition(&reference, &current);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(tied_values(), tied_values())) {
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + 1e-12 * (1.0 + expected));
         }
 
         #[test]
-        fn it_is_exact_where_every_value_is_on_the_grid(reference in tied_values(), current in tied_values()) {
-            let column: Vec<f64> = [0.0].iter().chain(&reference).chain(&current).copied().collect();
-            let sample = Sample::on(Grid::of(column, 1000), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            prop_assert!((reading.value - by_definition(&reference, &current)).abs() < 1e-11);
-            prop_assert!(reading.error_bound == Some(0.0));
+        fn it_is_exact_where_every_value_is_on_the_grid(drawn in on_grid_of_both(tied_values(), tied_values())) {
+            let reading = drawn.reading(compute);
+            prop_assert!((reading.value - drawn.by(by_definition)).abs() < 1e-11);
+            prop_assert_eq!(reading.error_bound, Some(0.0));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The energy distance.
 
-use super::{Answer, Area, Case, Null, Numbers, On, Reading, Statistic, Undefined, Worse, outer_areas};
+use super::{Answer, Area, Case, Null, Numbers, On, Reading, Statistic, Undefined, Worse, outer_areas, within};
 use crate::measurement::Family;
 use crate::tally::numeric::NumericTally;
 
@@ -36,30 +36,8 @@ fn compute(case: &Case) -> Answer {
 
 /// The integral of the squared difference of the two cumulative shares.
 fn squares(numbers: &Numbers) -> Area {
-    let Numbers { grid, reference, current } = numbers;
-    let (n, m) = numbers.sizes();
     let mut squares = outside(numbers);
-    // Differences of shares, times both sample sizes, are integers, and so are exactly zero where shares are equal.
-    let square = |difference: i128| (difference as f64 / (n as f64 * m as f64)).powi(2);
-    let of_cell = |cell: usize| {
-        (i128::from(reference.counts[cell]) * i128::from(m), i128::from(current.counts[cell]) * i128::from(n))
-    };
-    let (r, c) = of_cell(0);
-    let mut difference = r - c;
-    for (i, ends) in grid.values().windows(2).enumerate() {
-        let width = ends[1] - ends[0];
-        let (on_r, on_c) = of_cell(2 * i + 1);
-        let (in_r, in_c) = of_cell(2 * i + 2);
-        let start = difference + on_r - on_c;
-        let end = start + in_r - in_c;
-        // Whatever the order within the gap, the difference stays between these two.
-        let (least, most) = (start - in_c, start + in_r);
-        let smallest = if least <= 0 && most >= 0 { 0 } else { least.abs().min(most.abs()) };
-        let largest = least.abs().max(most.abs());
-        let middle = (square(start) + square(end)) / 2.0;
-        squares.add(width * square(smallest), width * middle, width * square(largest));
-        difference = end;
-    }
+    squares.join(within(numbers, |difference| difference * difference));
     squares
 }
 
@@ -104,9 +82,9 @@ fn of_one_side(side: &NumericTally, cell: usize, area: f64, reach: f64) -> (f64,
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, case, finite_values, integral};
+    use super::super::drawn::{finite_values, integral, on_any_grid};
+    use super::super::{Sample, case};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     fn by_definition(reference: &[f64], current: &[f64]) -> f64 {
@@ -115,16 +93,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in finite_values(),
-            current in finite_values(),
-            other in prop::option::of(finite_values()),
-            resolution in 2usize..80,
-        ) {
-            let column = other.unwrap_or_else(|| reference.clone());
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = by_definition(&reference, &current);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(finite_values(), finite_values())) {
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + 1e-9 * (1.0 + expected));
         }
 

@@ -64,9 +64,9 @@ fn compute(case: &Case) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, by_shares, case, tied_values};
+    use super::super::drawn::{by_shares, on_any_grid, on_exact_grid, tied_values};
+    use super::super::{Sample, case};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     /// D by its definition, on the raw values.
@@ -76,27 +76,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_exact_on_an_exact_grid_of_finite_values(mut reference in tied_values(), current in tied_values()) {
-            reference.push(0.0);
-            reference.retain(|x| x.is_finite());
-            let sample = Sample::numeric(&reference, &current, 1000);
-            let reading = compute(&case(&sample)).unwrap();
-            prop_assert!((reading.value - by_definition(&reference, &current)).abs() < 1e-12);
+        fn it_is_exact_on_an_exact_grid_of_finite_values(drawn in on_exact_grid(tied_values(), tied_values())) {
+            let reading = drawn.reading(compute);
+            prop_assert!((reading.value - drawn.by(by_definition)).abs() < 1e-12);
             prop_assert_eq!(reading.error_bound, Some(0.0));
         }
 
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in tied_values(),
-            current in tied_values(),
-            other in prop::option::of(tied_values()),
-            resolution in 2usize..12,
-        ) {
-            let mut column = other.unwrap_or_else(|| reference.clone());
-            column.push(0.0);
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = by_definition(&reference, &current);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(tied_values(), tied_values())) {
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             prop_assert!(reading.value <= expected + 1e-12);
             prop_assert!(expected <= reading.value + reading.error_bound.unwrap() + 1e-12);
         }

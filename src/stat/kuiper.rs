@@ -54,9 +54,8 @@ fn compute(case: &Case) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, by_shares, case, tied_values};
+    use super::super::drawn::{by_shares, on_any_grid, tied_values};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     fn by_definition(reference: &[f64], current: &[f64]) -> f64 {
@@ -68,17 +67,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in tied_values(),
-            current in tied_values(),
-            other in prop::option::of(tied_values()),
-            resolution in 2usize..80,
-        ) {
-            let mut column = other.unwrap_or_else(|| reference.clone());
-            column.push(0.0);
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = by_definition(&reference, &current);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(tied_values(), tied_values())) {
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             prop_assert!(reading.value <= expected + 1e-12);
             prop_assert!(expected <= reading.value + reading.error_bound.unwrap() + 1e-12);
         }

@@ -97,9 +97,8 @@ fn exact_p_value(n: u64, m: u64, excess: u128) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, case, tied_values};
+    use super::super::drawn::{on_any_grid, on_exact_grid, tied_values};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     fn by_definition(reference: &[f64], current: &[f64]) -> f64 {
@@ -118,27 +117,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in tied_values(),
-            current in tied_values(),
-            other in prop::option::of(tied_values()),
-            resolution in 2usize..80,
-        ) {
-            let mut column = other.unwrap_or_else(|| reference.clone());
-            column.push(0.0);
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = by_definition(&reference, &current);
-            prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + 1e-12);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(tied_values(), tied_values())) {
+            let reading = drawn.reading(compute);
+            prop_assert!((reading.value - drawn.by(by_definition)).abs() <= reading.error_bound.unwrap() + 1e-12);
         }
 
         #[test]
-        fn it_is_exact_on_an_exact_grid_of_finite_values(mut reference in tied_values(), current in tied_values()) {
-            reference.push(0.0);
-            reference.retain(|x| x.is_finite());
-            let sample = Sample::numeric(&reference, &current, 1000);
-            let reading = compute(&case(&sample)).unwrap();
-            prop_assert!((reading.value - by_definition(&reference, &current)).abs() < 1e-12);
+        fn it_is_exact_on_an_exact_grid_of_finite_values(drawn in on_exact_grid(tied_values(), tied_values())) {
+            let reading = drawn.reading(compute);
+            prop_assert!((reading.value - drawn.by(by_definition)).abs() < 1e-12);
             prop_assert_eq!(reading.error_bound, Some(0.0));
         }
     }

@@ -61,7 +61,8 @@ fn compute(case: &Case) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, case, finite_values};
+    use super::super::drawn::finite_values;
+    use super::super::{Sample, case};
     use super::*;
     use crate::grid::Grid;
     use proptest::prelude::*;

@@ -50,6 +50,8 @@ pub mod wasserstein_raw;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod drawn;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod golden_bins;
@@ -67,7 +69,7 @@ use crate::measurement::Family;
 use crate::tally::FieldTally;
 use crate::time::Span;
 
-use area::{Area, area, outer_areas};
+use area::{Area, area, outer_areas, within};
 use bins::Bins;
 use jensen_shannon::divergence;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf};
@@ -76,7 +78,7 @@ pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use proportion::proportion;
 #[cfg(test)]
-use sample::{Sample, area_between, by_shares, case, finite_values, integral, tied_values};
+use sample::{Sample, case};
 use sides::Numbers;
 use smirnov::smirnov_sf;
 use steps::Step;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, Float64Array, StringArray};
-use proptest::prelude::*;
 
 use super::{Case, Side};
 use crate::grid::{Axis, Grid, Vocabulary};
@@ -91,44 +90,4 @@ pub fn texts<T: AsRef<str>>(values: &[T]) -> Column {
     let array = StringArray::from_iter_values(values.iter().map(AsRef::as_ref));
     debug_assert_eq!(array.null_count(), 0);
     Column { values: Values::Categorical(array), marks: Arc::default() }
-}
-
-/// Values with many ties, some of them infinite.
-pub fn tied_values() -> impl Strategy<Value = Vec<f64>> {
-    let value = prop_oneof![
-        8 => (-20i32..20).prop_map(|i| f64::from(i) / 4.0),
-        4 => -10.0..10.0,
-        1 => Just(f64::INFINITY),
-        1 => Just(f64::NEG_INFINITY),
-    ];
-    prop::collection::vec(value, 1..60)
-}
-
-/// Finite values with ties, of which a few are far out.
-pub fn finite_values() -> impl Strategy<Value = Vec<f64>> {
-    let value = prop_oneof![
-        8 => (-20i32..20).prop_map(|i| f64::from(i) / 4.0),
-        8 => -10.0..10.0,
-        1 => -1e6..1e6,
-    ];
-    prop::collection::vec(value, 2..60)
-}
-
-/// The cumulative shares of two samples of raw values, at each of them.
-pub fn by_shares(reference: &[f64], current: &[f64]) -> Vec<(f64, f64)> {
-    let share = |sample: &[f64], x: f64| sample.iter().filter(|&&y| y <= x).count() as f64 / sample.len() as f64;
-    reference.iter().chain(current).map(|&x| (share(reference, x), share(current, x))).collect()
-}
-
-/// The area between the cumulative shares of two samples of raw values.
-pub fn area_between(reference: &[f64], current: &[f64]) -> f64 {
-    integral(reference, current, f64::abs)
-}
-
-/// The integral of a function of the difference of cumulative shares, over all numbers.
-pub fn integral(reference: &[f64], current: &[f64], of: impl Fn(f64) -> f64) -> f64 {
-    let mut at: Vec<f64> = reference.iter().chain(current).copied().collect();
-    at.sort_unstable_by(f64::total_cmp);
-    let share = |sample: &[f64], x: f64| sample.iter().filter(|&&y| y <= x).count() as f64 / sample.len() as f64;
-    at.windows(2).map(|ends| (ends[1] - ends[0]) * of(share(reference, ends[0]) - share(current, ends[0]))).sum()
 }

@@ -169,7 +169,8 @@ fn mean_distance(grid: &Grid, side: &NumericTally, from: f64) -> Option<[f64; 3]
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, case, finite_values};
+    use super::super::drawn::{Drawn, finite_values, on_any_grid, on_grid_of_both};
+    use super::super::{Sample, case};
     use super::*;
     use proptest::prelude::*;
 
@@ -180,33 +181,28 @@ mod tests {
         sample.iter().map(|x| (x - median).abs()).sum::<f64>() / sample.len() as f64
     }
 
-    fn is_varied(sample: &[f64]) -> bool {
-        sample.iter().any(|x| (x - sample[0]).abs() > 1e-3)
+    fn by_definition(reference: &[f64], current: &[f64]) -> f64 {
+        (mean_deviation(current) / mean_deviation(reference)).ln().abs()
+    }
+
+    /// What is stuck has no spread, and of what nearly is rounding is all there is.
+    fn are_varied(drawn: &Drawn) -> bool {
+        let is_varied = |sample: &[f64]| sample.iter().any(|x| (x - sample[0]).abs() > 1e-3);
+        is_varied(&drawn.reference) && is_varied(&drawn.current)
     }
 
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in finite_values(),
-            current in finite_values(),
-            other in prop::option::of(finite_values()),
-            resolution in 2usize..80,
-        ) {
-            prop_assume!(is_varied(&reference) && is_varied(&current));
-            let column = other.unwrap_or_else(|| reference.clone());
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = (mean_deviation(&current) / mean_deviation(&reference)).ln().abs();
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(finite_values(), finite_values())) {
+            prop_assume!(are_varied(&drawn));
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + 1e-9 * (1.0 + expected));
         }
 
         #[test]
-        fn it_is_exact_where_every_value_is_on_the_grid(reference in finite_values(), current in finite_values()) {
-            prop_assume!(is_varied(&reference) && is_varied(&current));
-            let column: Vec<f64> = reference.iter().chain(&current).copied().collect();
-            let sample = Sample::on(Grid::of(column, 1000), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = (mean_deviation(&current) / mean_deviation(&reference)).ln().abs();
+        fn it_is_exact_where_every_value_is_on_the_grid(drawn in on_grid_of_both(finite_values(), finite_values())) {
+            prop_assume!(are_varied(&drawn));
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             prop_assert!((reading.value - expected).abs() <= 1e-9 * (1.0 + expected));
             prop_assert!(reading.error_bound.unwrap() <= 1e-9);
         }

@@ -42,9 +42,9 @@ fn compute(case: &Case) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, area_between, case, finite_values};
+    use super::super::drawn::{area_between, finite_values, on_any_grid, varied_values};
+    use super::super::{Sample, case};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     fn deviation(sample: &[f64]) -> f64 {
@@ -52,35 +52,29 @@ mod tests {
         (sample.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (sample.len() as f64 - 1.0)).sqrt()
     }
 
+    fn by_definition(reference: &[f64], current: &[f64]) -> f64 {
+        area_between(reference, current) / deviation(reference)
+    }
+
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            mut reference in finite_values(),
-            current in finite_values(),
-            other in prop::option::of(finite_values()),
-            resolution in 2usize..80,
-        ) {
-            reference.extend([0.0, 1.0]);
-            let column = other.unwrap_or_else(|| reference.clone());
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = area_between(&reference, &current) / deviation(&reference);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(varied_values(), finite_values())) {
+            let (reading, expected) = (drawn.reading(compute), drawn.by(by_definition));
             let slack = 1e-9 * (1.0 + expected);
             prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + slack);
         }
 
         #[test]
         fn it_is_exact_where_every_value_is_on_the_grid_or_beyond_its_ends(
-            mut reference in finite_values(),
+            reference in varied_values(),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 1..60),
             beyond in prop::collection::vec(1e6..1e9f64, 0..5),
         ) {
-            reference.extend([0.0, 1.0]);
             let mut current: Vec<f64> = picks.iter().map(|pick| *pick.get(&reference)).collect();
             current.extend(beyond.iter().enumerate().map(|(i, x)| if i % 2 == 0 { *x } else { -x }));
             let sample = Sample::numeric(&reference, &current, 1000);
             let reading = compute(&case(&sample)).unwrap();
-            let expected = area_between(&reference, &current) / deviation(&reference);
+            let expected = by_definition(&reference, &current);
             prop_assert!((reading.value - expected).abs() <= 1e-9 * (1.0 + expected));
             prop_assert!(reading.error_bound.unwrap() <= 1e-9 * (1.0 + expected));
         }

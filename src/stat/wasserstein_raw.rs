@@ -33,23 +33,15 @@ fn compute(case: &Case) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sample, area_between, case, finite_values};
+    use super::super::drawn::{area_between, finite_values, on_any_grid};
+    use super::super::{Sample, case};
     use super::*;
-    use crate::grid::Grid;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn it_is_within_its_bound_on_any_grid(
-            reference in finite_values(),
-            current in finite_values(),
-            other in prop::option::of(finite_values()),
-            resolution in 2usize..80,
-        ) {
-            let column = other.unwrap_or_else(|| reference.clone());
-            let sample = Sample::on(Grid::of(column, resolution), &reference, &current);
-            let reading = compute(&case(&sample)).unwrap();
-            let expected = area_between(&reference, &current);
+        fn it_is_within_its_bound_on_any_grid(drawn in on_any_grid(finite_values(), finite_values())) {
+            let (reading, expected) = (drawn.reading(compute), drawn.by(area_between));
             prop_assert!((reading.value - expected).abs() <= reading.error_bound.unwrap() + 1e-9 * (1.0 + expected));
         }
     }
