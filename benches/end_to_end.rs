@@ -5,6 +5,7 @@
 
 #[allow(dead_code, reason = "only what makes the log is used here")]
 mod credit;
+mod process;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use process::{cpu_seconds, peak_memory_mib};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -254,20 +256,4 @@ fn counted(port: u16) -> u64 {
     }
     let line = answer.lines().find(|line| line.starts_with("tidegauge_counted_rows_total{"));
     line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).map_or(0, |rows| rows as u64)
-}
-
-/// User and system time of a process so far.
-fn cpu_seconds(process: &str) -> f64 {
-    const TICKS_A_SECOND: f64 = 100.0;
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<f64> =
-        after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    fields.iter().sum::<f64>() / TICKS_A_SECOND
-}
-
-fn peak_memory_mib(process: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

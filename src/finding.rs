@@ -8,7 +8,6 @@ use crate::monitor::{Judging, Measure};
 use crate::null::{self, Nulls, Sizes};
 use crate::stat::{Answer, Reading, Statistic, Undefined};
 use crate::tally::FieldTally;
-use crate::time::Time;
 
 /// One statistic's answer for one subject of a window.
 pub struct Finding<'a> {
@@ -51,15 +50,7 @@ impl Finding<'_> {
         // A number that could not show anything says at least what it could have shown.
         let all = reading.or(self.answer.ok());
         Measurement {
-            model: String::new(),
-            version: String::new(),
-            slice: String::new(),
-            window_start: Time::MIN,
-            window_end: Time::MIN,
             rows: self.rows,
-            family: statistic.family,
-            subject: self.subject.to_owned(),
-            statistic: statistic.name.to_owned(),
             value: reading.map(|reading| reading.value),
             undefined: answer.err().map(|why| why.to_string()),
             p_value: reading.and_then(|reading| reading.p_value),
@@ -71,7 +62,7 @@ impl Finding<'_> {
             threshold,
             breached: threshold.zip(reading).map(is_breached),
             reference: self.reference,
-            revision: 0,
+            ..Measurement::new(statistic.family, self.subject, statistic.name)
         }
     }
 }

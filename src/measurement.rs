@@ -83,3 +83,32 @@ pub struct Measurement {
     /// 0 when the window was first published.
     pub revision: u32,
 }
+
+impl Measurement {
+    /// A measurement of which nothing is known but what it is of. Its model, version, slice and window are empty.
+    pub fn new(family: Family, subject: &str, statistic: &str) -> Measurement {
+        Measurement {
+            model: String::new(),
+            version: String::new(),
+            slice: String::new(),
+            window_start: Time::MIN,
+            window_end: Time::MIN,
+            rows: 0,
+            family,
+            subject: subject.to_owned(),
+            statistic: statistic.to_owned(),
+            value: None,
+            undefined: None,
+            p_value: None,
+            q_value: None,
+            low: None,
+            high: None,
+            error_bound: None,
+            detectable: None,
+            threshold: None,
+            breached: None,
+            reference: None,
+            revision: 0,
+        }
+    }
+}

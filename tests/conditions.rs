@@ -25,25 +25,14 @@ fn measured(subject: &str, family: Family, statistic: &str, value: Option<f64>) 
     Measurement {
         model: "credit".into(),
         version: "3".into(),
-        slice: String::new(),
         window_start: Time(0),
         window_end: Time(60_000),
         rows: 200,
-        family,
-        subject: subject.into(),
-        statistic: statistic.into(),
         value,
         undefined: value.is_none().then(|| "too few rows: 200 of 500".into()),
-        p_value: None,
-        q_value: None,
-        low: None,
-        high: None,
-        error_bound: None,
-        detectable: None,
         threshold: Some(0.2),
         breached: value.map(|value| value > 0.2),
-        reference: None,
-        revision: 0,
+        ..Measurement::new(family, subject, statistic)
     }
 }
 

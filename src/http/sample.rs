@@ -29,25 +29,15 @@ pub fn measurement(statistic: &str, subject: &str, value: Option<f64>) -> Measur
     Measurement {
         model: "credit".to_owned(),
         version: "7".to_owned(),
-        slice: String::new(),
         window_start: Time(0),
         window_end: Time(3_600_000),
         rows: 48_213,
-        family: row.family,
-        subject: subject.to_owned(),
-        statistic: statistic.to_owned(),
         value,
         undefined: value.is_none().then(|| "too few rows: 12 of 100".to_owned()),
         p_value: (row.family == Family::Drift).then_some(3.2e-12),
-        q_value: None,
-        low: None,
-        high: None,
-        error_bound: None,
-        detectable: None,
         threshold,
         breached: threshold.zip(value).map(|(threshold, value)| row.worse.is_beyond(value, threshold)),
-        reference: None,
-        revision: 0,
+        ..Measurement::new(row.family, subject, statistic)
     }
 }
 

@@ -166,21 +166,13 @@ mod tests {
             window_start: Time(0),
             window_end: Time(3_600_000),
             rows: 5000,
-            family: Family::Drift,
-            subject: "income".into(),
-            statistic: "psi".into(),
             value: Some(0.31),
-            undefined: None,
             p_value: Some(0.0004),
-            q_value: None,
-            low: None,
-            high: None,
             error_bound: Some(0.0),
-            detectable: None,
             threshold: Some(0.2),
             breached: Some(true),
             reference: Some("0123456789abcdef".into()),
-            revision: 0,
+            ..Measurement::new(Family::Drift, "income", "psi")
         }
     }
 

@@ -237,25 +237,11 @@ fn measurement(statistic: &str, subject: &str) -> Measurement {
     Measurement {
         model: "credit".to_owned(),
         version: "7".to_owned(),
-        slice: String::new(),
         window_start: Time(0),
         window_end: Time(3_600_000),
         rows: 1000,
-        family: Family::Drift,
-        subject: subject.to_owned(),
-        statistic: statistic.to_owned(),
         value: Some(0.5),
-        undefined: None,
-        p_value: None,
-        q_value: None,
-        low: None,
-        high: None,
-        error_bound: None,
-        detectable: None,
-        threshold: None,
-        breached: None,
-        reference: None,
-        revision: 0,
+        ..Measurement::new(Family::Drift, subject, statistic)
     }
 }
 

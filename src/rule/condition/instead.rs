@@ -63,33 +63,10 @@ mod tests {
     use crate::measurement::{Family, Measurement};
     use crate::rule::condition::Verdict;
     use crate::schema::{Field, Kind, Path, Role};
-    use crate::time::Time;
 
     fn measured(psi: f64) -> Vec<Measurement> {
-        let text = |text: &str| text.to_owned();
-        vec![Measurement {
-            model: text("m"),
-            version: text(""),
-            slice: text(""),
-            window_start: Time(0),
-            window_end: Time(1),
-            rows: 10,
-            family: Family::Drift,
-            subject: text("income"),
-            statistic: text("psi"),
-            value: Some(psi),
-            undefined: None,
-            p_value: Some(0.01),
-            q_value: None,
-            low: None,
-            high: None,
-            error_bound: None,
-            detectable: None,
-            threshold: None,
-            breached: None,
-            reference: None,
-            revision: 0,
-        }]
+        let income = Measurement::new(Family::Drift, "income", "psi");
+        vec![Measurement { value: Some(psi), p_value: Some(0.01), ..income }]
     }
 
     #[track_caller]
