@@ -15,8 +15,8 @@ pub const ROW: Statistic = Statistic {
     range: (0.0, f64::INFINITY),
     about: "Energy distance: the root of twice the integral of the squared difference of the window's and the \
             reference's cumulative shares, in the root of the feature's unit; within a gap of the grid, or beyond its \
-            ends, it is not known exactly how values lie, which changes it by at most the error bound; 0 and up \
-            (Székely, 2002; Cramér, 1928).",
+            ends, it is not known exactly how values lie, which changes it by at most the error bound; the p-value is \
+            simulated from the reference; 0 and up (Székely, 2002; Cramér, 1928).",
     compute,
 };
 

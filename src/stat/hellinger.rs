@@ -14,7 +14,8 @@ pub const ROW: Statistic = Statistic {
     range: (0.0, 1.0),
     about: "Hellinger distance: the root of half the sum over bins of the squared differences of the square roots of \
             the window's and the reference's shares, over the same bins as psi and without smoothing; the p-value is \
-            chi-squared's over the same bins, rare ones pooled; from 0 (equal) to 1 (disjoint) (Hellinger, 1909).",
+            simulated from the reference or, where it has rare categories, chi-squared's over the same bins, rare \
+            ones pooled; from 0 (equal) to 1 (disjoint) (Hellinger, 1909).",
     compute,
 };
 

@@ -15,9 +15,9 @@ pub const ROW: Statistic = Statistic {
     null: Null::Root,
     range: (0.0, 1.0),
     about: "Jensen-Shannon distance: the square root of the Jensen-Shannon divergence in bits (logarithm to base 2) \
-            of the window's shares from the reference's, over the same bins as psi and without smoothing; the \
-            p-value is chi-squared's over the same bins, rare ones pooled; from 0 (equal) to 1 (disjoint) (Endres and \
-            Schindelin, 2003).",
+            of the window's shares from the reference's, over the same bins as psi and without smoothing; the p-value \
+            is simulated from the reference or, where it has rare categories, chi-squared's over the same bins, rare \
+            ones pooled; from 0 (equal) to 1 (disjoint) (Endres and Schindelin, 2003).",
     compute,
 };
 

@@ -15,8 +15,9 @@ pub const ROW: Statistic = Statistic {
     null: Null::Linear,
     range: (0.0, 1.0),
     about: "Jensen-Shannon divergence in bits (logarithm to base 2) of the window's shares from the reference's, the \
-            square of js_distance, over the same bins as psi and without smoothing; the p-value is chi-squared's over \
-            the same bins, rare ones pooled; from 0 (equal) to 1 (disjoint) (Lin, 1991).",
+            square of js_distance, over the same bins as psi and without smoothing; the p-value is simulated from the \
+            reference or, where it has rare categories, chi-squared's over the same bins, rare ones pooled; from 0 \
+            (equal) to 1 (disjoint) (Lin, 1991).",
     compute,
 };
 

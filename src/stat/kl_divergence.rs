@@ -15,7 +15,8 @@ pub const ROW: Statistic = Statistic {
     about: "Kullback-Leibler divergence of the window from the reference in nats: the sum over bins of c ln(c / r), c \
             and r being the window's and the reference's shares, over the same bins as psi and smoothed as it is by \
             half a row per bin (Jeffreys), since it is infinite where the reference has nothing; it is not symmetric; \
-            the p-value is chi-squared's over the same bins, rare ones pooled; 0 and up (Kullback and Leibler, 1951).",
+            the p-value is simulated from the reference or, where it has rare categories, chi-squared's over the same \
+            bins, rare ones pooled; 0 and up (Kullback and Leibler, 1951).",
     compute,
 };
 

@@ -14,8 +14,9 @@ pub const ROW: Statistic = Statistic {
     range: (0.0, 1.0),
     about: "L-infinity distance: the largest absolute difference over bins of the window's and the reference's \
             shares, over the same bins as psi and without smoothing, as SageMaker's for categories (its L-infinity \
-            for numbers is that of cumulative shares, here ks); the p-value is chi-squared's over the same bins, rare \
-            ones pooled; from 0 (equal) to 1 (one value for another).",
+            for numbers is that of cumulative shares, here ks); the p-value is simulated from the reference or, where \
+            it has rare categories, chi-squared's over the same bins, rare ones pooled; from 0 (equal) to 1 (one \
+            value for another).",
     compute,
 };
 

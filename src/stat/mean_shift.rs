@@ -12,10 +12,10 @@ pub const ROW: Statistic = Statistic {
     worse: Worse::Above,
     null: Null::Studentised,
     range: (0.0, f64::INFINITY),
-    about: "How far the window's mean is from the reference's, on either side, in standard deviations of the reference \
-            (n - 1 in the denominator; Glass, 1976); exact on every grid, since sums are counted exactly; the p-value \
-            is of Welch's (1947) two-sided t-test, which allows for different variances and holds for normal values \
-            or many of them; 0 and up.",
+    about: "How far the window's mean is from the reference's, on either side, in standard deviations of the \
+            reference (n - 1 in the denominator; Glass, 1976); exact on every grid, since sums are counted exactly; \
+            the p-value is of Welch's (1947) two-sided t-test, which allows for different variances, set right for \
+            values that are not normal by how small it comes out in simulations from the reference; 0 and up.",
     compute,
 };
 

@@ -15,8 +15,8 @@ pub const ROW: Statistic = Statistic {
     about: "Population stability index: the sum over bins of (c - r) ln(c / r), c and r being the window's and the \
             reference's shares, smoothed by half a row per bin (Jeffreys); bins are the reference's deciles with one \
             below and one above them, values of a tenth or more by themselves, or the vocabulary with one for all \
-            else, without those empty on both sides; \
-            the p-value is chi-squared's over the same bins, rare ones pooled; 0 and up (Siddiqi, Credit Risk \
+            else, without those empty on both sides; the p-value is simulated from the reference or, where it has \
+            rare categories, chi-squared's over the same bins, rare ones pooled; 0 and up (Siddiqi, Credit Risk \
             Scorecards, 2006).",
     compute,
 };

@@ -14,8 +14,9 @@ pub const ROW: Statistic = Statistic {
     range: (0.0, 1.0),
     about: "Total variation distance: half the sum over bins of the absolute differences of the window's and the \
             reference's shares, which is the share of rows that would have to move, over the same bins as psi and \
-            without smoothing; the p-value is chi-squared's over the same bins, rare ones pooled; from 0 (equal) to 1 \
-            (disjoint) (Levin and Peres, Markov Chains and Mixing Times, 2017).",
+            without smoothing; the p-value is simulated from the reference or, where it has rare categories, \
+            chi-squared's over the same bins, rare ones pooled; from 0 (equal) to 1 (disjoint) (Levin and Peres, \
+            Markov Chains and Mixing Times, 2017).",
     compute,
 };
 

@@ -17,7 +17,8 @@ pub const ROW: Statistic = Statistic {
     about: "Change of spread: the natural logarithm of the window's mean absolute deviation from its median over the \
             reference's from its own, without the sign, so that 0.2 is about a fifth more or less; exact where the \
             grid holds every value and else within the error bound; the p-value is of Brown and Forsythe's (1974) \
-            test, which is Levene's about the median and bears values that are not normal; 0 and up.",
+            test, which is Levene's about the median, set right by how small it comes out in simulations from the \
+            reference; 0 and up.",
     compute,
 };
 

@@ -15,7 +15,7 @@ pub const ROW: Statistic = Statistic {
     about: "First Wasserstein (earth mover's) distance, the area between the window's and the reference's cumulative \
             shares, in standard deviations of the reference (n - 1 in the denominator): how far values moved on \
             average; within a gap of the grid they count as in the middle, which changes the value by at most the \
-            error bound; 0 and up (Vallender, 1974).",
+            error bound; the p-value is simulated from the reference; 0 and up (Vallender, 1974).",
     compute,
 };
 

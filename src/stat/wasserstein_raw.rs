@@ -13,8 +13,9 @@ pub const ROW: Statistic = Statistic {
     null: Null::Root,
     range: (0.0, f64::INFINITY),
     about: "First Wasserstein (earth mover's) distance in the unit of the feature: the area between the window's and \
-            the reference's cumulative shares, which is how far values moved on average; within a gap of the grid they \
-            count as in the middle, which changes the value by at most the error bound; 0 and up (Vallender, 1974).",
+            the reference's cumulative shares, which is how far values moved on average; within a gap of the grid \
+            they count as in the middle, which changes the value by at most the error bound; the p-value is simulated \
+            from the reference; 0 and up (Vallender, 1974).",
     compute,
 };
 
