@@ -6,7 +6,7 @@ use crate::grid::Axis;
 use crate::measurement::Measurement;
 use crate::monitor::{Judging, Measure};
 use crate::null::{self, Nulls, Sizes};
-use crate::stat::{Answer, Reading, Statistic, Undefined};
+use crate::stat::{Answer, Statistic, Undefined};
 use crate::tally::FieldTally;
 
 /// One statistic's answer for one subject of a window.
@@ -23,44 +23,55 @@ pub struct Finding<'a> {
     pub reference: Option<String>,
 }
 
-impl Finding<'_> {
-    /// Whether the change is real. A statistic without a p-value is judged by its value alone.
-    fn is_significant(&self, reading: &Reading) -> bool {
-        self.q_value.or(reading.p_value).is_none_or(|p| p <= self.measure.significance)
+/// Whether a value is a breach, `None` without a threshold.
+///
+/// A breach needs both: a change that is real at these sizes, which a statistic without a p-value is taken to show, and a
+/// value beyond the threshold.
+///
+/// # Errors
+/// Where nothing real was seen, but what matters could not have been seen either: to tell the value would read as all
+/// being well.
+pub fn judge(
+    measure: &Measure,
+    judging: &Judging,
+    rows: u64,
+    value: f64,
+    p_value: Option<f64>,
+    detectable: Option<f64>,
+) -> Result<Option<bool>, Undefined> {
+    let Some(threshold) = measure.threshold else { return Ok(None) };
+    let is_significant = p_value.is_none_or(|p| p <= measure.significance);
+    match detectable.filter(|detectable| *detectable > threshold) {
+        Some(detectable) if !is_significant && !judging.tells_underpowered => {
+            Err(Undefined::Underpowered { n: rows, detectable, threshold })
+        }
+        _ => Ok(Some(is_significant && measure.statistic.worse.is_beyond(value, threshold))),
     }
+}
 
+impl Finding<'_> {
     /// The part of a measurement that this decides.
-    ///
-    /// A breach needs both: a change that is real at these sizes, and a value beyond the threshold. Where nothing real
-    /// was seen, but what matters could not have been seen either, there is no value: it would read as all being well.
     pub fn told(self, judging: &Judging) -> Measurement {
-        let Measure { statistic, threshold, .. } = *self.measure;
-        let answer = self.answer.and_then(|reading| match reading.detectable.zip(threshold) {
-            Some((detectable, threshold))
-                if !judging.tells_underpowered && detectable > threshold && !self.is_significant(&reading) =>
-            {
-                Err(Undefined::Underpowered { n: self.rows, detectable, threshold })
-            }
-            _ => Ok(reading),
+        let Finding { measure, rows, q_value, .. } = self;
+        let statistic = measure.statistic;
+        let judged = self.answer.and_then(|reading| {
+            let p_value = q_value.or(reading.p_value);
+            Ok((reading, judge(measure, judging, rows, reading.value, p_value, reading.detectable)?))
         });
-        let reading = answer.ok();
-        let is_breached = |(threshold, reading): (f64, Reading)| {
-            statistic.worse.is_beyond(reading.value, threshold) && self.is_significant(&reading)
-        };
-        // A number that could not show anything says at least what it could have shown.
-        let all = reading.or(self.answer.ok());
+        let reading = judged.ok().map(|(reading, _)| reading);
         Measurement {
-            rows: self.rows,
+            rows,
             value: reading.map(|reading| reading.value),
-            undefined: answer.err().map(|why| why.to_string()),
+            undefined: judged.err().map(|why| why.to_string()),
             p_value: reading.and_then(|reading| reading.p_value),
-            q_value: reading.and(self.q_value),
+            q_value: reading.and(q_value),
             low: reading.and_then(|reading| reading.low),
             high: reading.and_then(|reading| reading.high),
             error_bound: reading.and_then(|reading| reading.error_bound),
-            detectable: all.and_then(|reading| reading.detectable),
-            threshold,
-            breached: threshold.zip(reading).map(is_breached),
+            // A number that could not show anything says at least what it could have shown.
+            detectable: self.answer.ok().and_then(|reading| reading.detectable),
+            threshold: measure.threshold,
+            breached: judged.ok().and_then(|(_, breached)| breached),
             reference: self.reference,
             ..Measurement::new(statistic.family, self.subject, statistic.name)
         }
@@ -134,7 +145,7 @@ mod tests {
     use super::*;
     use crate::measurement::Family;
     use crate::monitor::Correction;
-    use crate::stat::find;
+    use crate::stat::{Reading, find};
 
     fn measure(name: &str, threshold: f64) -> Measure {
         let statistic = find(Family::Drift, name).expect("a statistic");

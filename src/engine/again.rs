@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::judge::{Group, Judged, ask, obsolete, request};
+use crate::finding;
 use crate::measurement::Measurement;
-use crate::monitor::{Measure, Monitor};
+use crate::monitor::{Judging, Measure, Monitor};
 use crate::null::Nulls;
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
-use crate::stat::Undefined;
 use crate::time::{Time, Window};
 
 /// A monitor that judges what another one measured. The two may differ in thresholds and rules, and in nothing else.
@@ -45,7 +45,7 @@ impl<'a> Again<'a> {
     ) -> (Vec<AlertEvent>, Vec<RetrainRequest>) {
         for m in measured.iter_mut().flatten() {
             if let Some(measure) = self.measure(m) {
-                retell(m, measure, self.monitor.judging.tells_underpowered);
+                retell(m, measure, &self.monitor.judging);
             }
         }
         let key = |measurements: &Vec<Measurement>| -> Option<(Arc<str>, Arc<str>)> {
@@ -79,21 +79,19 @@ impl<'a> Again<'a> {
     }
 }
 
-/// Tells a measurement as by this measure: what [`crate::finding::Finding::told`] makes of it, whose answer is gone.
-fn retell(m: &mut Measurement, measure: &Measure, tells_underpowered: bool) {
+/// Tells a measurement as by this measure.
+fn retell(m: &mut Measurement, measure: &Measure, judging: &Judging) {
     m.threshold = measure.threshold;
-    let (Some(value), Some(threshold)) = (m.value, m.threshold) else {
+    let Some(value) = m.value else {
         m.breached = None;
         return;
     };
-    let is_significant = m.q_value.or(m.p_value).is_none_or(|p| p <= measure.significance);
-    m.breached = Some(is_significant && measure.statistic.worse.is_beyond(value, threshold));
-    if let Some(detectable) = m.detectable.filter(|detectable| *detectable > threshold)
-        && !is_significant
-        && !tells_underpowered
-    {
-        let undefined = Some(Undefined::Underpowered { n: m.rows, detectable, threshold }.to_string());
-        let (value, p_value, q_value, low, high, error_bound, breached) = Default::default();
-        *m = Measurement { value, undefined, p_value, q_value, low, high, error_bound, breached, ..m.clone() };
+    match finding::judge(measure, judging, m.rows, value, m.q_value.or(m.p_value), m.detectable) {
+        Ok(breached) => m.breached = breached,
+        Err(why) => {
+            let undefined = Some(why.to_string());
+            let (value, p_value, q_value, low, high, error_bound, breached) = Default::default();
+            *m = Measurement { value, undefined, p_value, q_value, low, high, error_bound, breached, ..m.clone() };
+        }
     }
 }
