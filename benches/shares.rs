@@ -28,6 +28,7 @@ fn benchmark(criterion: &mut Criterion) {
             min_rows: 30,
             significance: 0.001,
             attributions: &[],
+            outcomes: None,
         };
         let mut group = criterion.benchmark_group("a category");
         group.sample_size(20).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));

@@ -14,6 +14,7 @@ pub mod rows;
 pub mod exact;
 pub mod grid;
 pub mod slice;
+pub mod outcome;
 pub mod tally;
 pub mod pane;
 pub mod block;
@@ -21,6 +22,7 @@ pub mod measurement;
 
 // 2. Measures: from bytes to counts, from counts to numbers.
 pub mod decode;
+pub mod calibration;
 pub mod shard;
 pub mod stat;
 pub mod null;

@@ -14,18 +14,35 @@ pub enum Family {
     Quality,
     /// Whether the values are distributed as in the reference.
     Drift,
+    /// Whether the model was right, as far as labels have come.
+    Performance,
+    /// How right the model seems to be, as long as no labels tell.
+    Estimate,
+    /// Whether the model treats groups of people alike.
+    Fairness,
     /// Whether the model still goes by the same features.
     Attribution,
 }
 
 impl Family {
-    pub const ALL: [Family; 4] = [Family::Telemetry, Family::Quality, Family::Drift, Family::Attribution];
+    pub const ALL: [Family; 7] = [
+        Family::Telemetry,
+        Family::Quality,
+        Family::Drift,
+        Family::Performance,
+        Family::Estimate,
+        Family::Fairness,
+        Family::Attribution,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Family::Telemetry => "telemetry",
             Family::Quality => "quality",
             Family::Drift => "drift",
+            Family::Performance => "performance",
+            Family::Estimate => "estimate",
+            Family::Fairness => "fairness",
             Family::Attribution => "attribution",
         }
     }
@@ -80,8 +97,14 @@ pub struct Measurement {
     /// The content hash of the reference that the window was compared with.
     #[serde(default)]
     pub reference: Option<String>,
-    /// 0 when the window was first published.
+    /// The share of the rows whose label has come, where labels are what the value is of.
+    #[serde(default)]
+    pub coverage: Option<f64>,
+    /// 0 when the window was first published, and more when it is told again with the labels that have come meanwhile.
     pub revision: u32,
+    /// Whether labels may still change the value.
+    #[serde(default)]
+    pub provisional: bool,
 }
 
 impl Measurement {
@@ -108,7 +131,9 @@ impl Measurement {
             threshold: None,
             breached: None,
             reference: None,
+            coverage: None,
             revision: 0,
+            provisional: false,
         }
     }
 }

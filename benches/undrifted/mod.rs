@@ -215,6 +215,7 @@ fn p_values(
         min_rows: 1,
         significance: 0.01,
         attributions: &[],
+        outcomes: None,
     };
     let sizes = Sizes { window: window.valued(), reference: reference.tally.valued(), fixes_axis: true };
     let hash = round.to_string();

@@ -112,6 +112,7 @@ fn case<'a>(question: &Question, both: &'a Both, measure: &Measure, subject: &st
         significance: measure.significance,
         // A data set without a monitor does not say what its attributions are.
         attributions: &[],
+        outcomes: None,
     })
 }
 

@@ -42,6 +42,7 @@ impl Log {
         match family {
             Family::Telemetry | Family::Quality => None,
             Family::Drift | Family::Attribution => self.operand.as_deref(),
+            Family::Performance | Family::Estimate | Family::Fairness => None,
         }
     }
 }
@@ -136,6 +137,7 @@ fn measure(
                 current,
                 reference,
                 attributions: &attributed,
+                outcomes: None,
                 min_rows: monitor.windowing.min_rows,
                 significance: measure.significance,
             };

@@ -51,6 +51,7 @@ pub fn simulate(
             min_rows: 1,
             significance: 0.001,
             attributions: &[],
+            outcomes: None,
         };
         for (statistic, found) in statistics.iter().zip(&mut found) {
             let reading = (statistic.compute)(&case).ok();

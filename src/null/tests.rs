@@ -189,6 +189,7 @@ proptest! {
                 min_rows: 1,
                 significance: 0.001,
                 attributions: &[],
+                outcomes: None,
             };
             let own = (row.compute)(&case).unwrap_or(reading(0.3));
             for reading in [own, reading(0.0), reading(0.3), reading(1e300)] {

@@ -248,7 +248,7 @@ fn is_of_log(name: &Name) -> bool {
 pub fn applies(on: On, field: &Field) -> bool {
     let measured = !matches!(field.role, Role::Latency | Role::Error);
     match on {
-        On::Log | On::Attributions => false,
+        On::Log | On::Attributions | On::Outcomes(_) => false,
         On::Field => measured,
         On::Numeric => measured && field.kind.is_numeric(),
         On::Categorical => measured && field.kind == Kind::Categorical,

@@ -93,6 +93,7 @@ fn applies(on: On, case: &Case) -> bool {
         On::Categorical => matches!(axis, Some(Axis::Categorical(_))),
         On::Valued => matches!(axis, Some(Axis::Numeric(_) | Axis::Categorical(_))),
         On::Flag => matches!(axis, Some(Axis::Flag)),
+        On::Outcomes(_) => case.outcomes.is_some(),
         On::Attributions => matches!(case.attributions, [Attributed { current: FieldTally::Numeric(_), .. }]),
     }
 }
@@ -147,6 +148,7 @@ proptest! {
                 _ => current.reference.as_ref(),
             },
             attributions: if log { &attributed } else { &[] },
+            outcomes: None,
             min_rows,
             significance: 0.001,
         };
@@ -166,6 +168,7 @@ proptest! {
             current: Some(Side { axis: &sample.axis, tally: &sample.current }),
             reference: Some(&sample.current),
             attributions: &[],
+            outcomes: None,
             min_rows: 1,
             significance: 0.001,
         };

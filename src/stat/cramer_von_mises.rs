@@ -88,11 +88,12 @@ fn spread(step: &Step, n: f64, m: f64, both: bool) -> f64 {
 fn p_value(t: f64, n: f64, m: f64, mean: f64, variance: f64) -> f64 {
     let total = n + m;
     let at_these_sizes = (total + 1.0) / (total * total) * (total - 0.75 * (n / m + m / n) - 0.5);
-    // Where all values are equal nothing varies.
-    if variance <= 0.0 {
+    let spread = 45.0 * variance * at_these_sizes;
+    // Where all values are equal, or there is one on each side, nothing varies.
+    if spread <= 0.0 {
         return 1.0;
     }
-    cramer_von_mises_sf(1.0 / 6.0 + (t - mean) / (45.0 * variance * at_these_sizes).sqrt())
+    cramer_von_mises_sf(1.0 / 6.0 + (t - mean) / spread.sqrt())
 }
 
 #[cfg(test)]
@@ -131,6 +132,12 @@ mod tests {
             prop_assert!((reading.value - drawn.by(by_definition)).abs() < 1e-11);
             prop_assert_eq!(reading.error_bound, Some(0.0));
         }
+    }
+
+    #[test]
+    fn two_values_show_nothing() {
+        let reading = compute(&case(&Sample::numeric(&[0.0], &[-1.0], 100))).unwrap();
+        assert_eq!(reading.p_value, Some(1.0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bins;
 mod jensen_shannon;
 mod kolmogorov;
 mod limits;
+mod outcomes;
 mod power;
 mod proportion;
 mod sides;
@@ -16,6 +17,7 @@ mod student;
 pub mod anderson_darling;
 pub mod attribution;
 pub mod chi_squared;
+pub mod coverage;
 pub mod cramers_v;
 pub mod cramer_von_mises;
 pub mod energy_distance;
@@ -50,6 +52,8 @@ pub mod wasserstein_raw;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod contract_outcomes;
+#[cfg(test)]
 mod drawn;
 #[cfg(test)]
 mod golden;
@@ -74,11 +78,12 @@ use bins::Bins;
 use jensen_shannon::divergence;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf};
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
+pub use outcomes::{Asked, Choices, Group, Needs, Of, Outcomes, Task};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use proportion::proportion;
 #[cfg(test)]
-use sample::{Sample, case};
+use sample::{Judged, Sample, case, numbers_and_labels, outcome_case, outcomes as counted_outcomes};
 use sides::Numbers;
 use smirnov::smirnov_sf;
 use steps::Step;
@@ -152,12 +157,22 @@ pub enum On {
     Flag,
     /// All attributions of a log together.
     Attributions,
+    /// Predictions and what became of them.
+    Outcomes(Asked),
 }
 
 impl On {
     /// Whether there is one value for a log, rather than one for each field.
     pub fn is_log(self) -> bool {
         matches!(self, On::Log | On::Attributions)
+    }
+
+    /// What is asked of outcomes, if it is.
+    pub fn outcomes(self) -> Option<Asked> {
+        match self {
+            On::Outcomes(asked) => Some(asked),
+            _ => None,
+        }
     }
 }
 
@@ -172,6 +187,8 @@ pub struct Case<'a> {
     pub reference: Option<&'a FieldTally>,
     /// The attributions of the log, for what is asked of all of them together.
     pub attributions: &'a [Attributed<'a>],
+    /// Predictions and what became of them, for what is asked of those.
+    pub outcomes: Option<&'a Outcomes<'a>>,
     /// Fewer values than this on either side, and a comparison is undefined.
     pub min_rows: u64,
     /// The p-value at which a change is taken to be real.
@@ -244,6 +261,33 @@ pub enum Undefined {
     TooSparse,
     #[error("does not apply to this kind of field")]
     NotApplicable,
+    #[error("no labels yet, of {rows} rows")]
+    NoLabels { rows: u64 },
+    #[error("too few labels: {n} of {least}")]
+    TooFewLabels { n: u64, least: u64 },
+    #[error("no row says which class was chosen")]
+    NoChoices,
+    #[error("no row has a score")]
+    NoScores,
+    #[error("scores are not between 0 and 1")]
+    NotProbabilities,
+    #[error("labels of only one class")]
+    OneClass,
+    #[error("all labels are equal")]
+    LabelsAreConstant,
+    #[error("no row {what}")]
+    Nothing {
+        /// Completes the sentence: `is positive`, `was chosen`.
+        what: &'static str,
+    },
+    #[error("the reference has no labels")]
+    NoReferenceLabels,
+    #[error("fewer than {least} rows, so it is withheld")]
+    Withheld { least: u64 },
+    #[error("fewer than two groups that are large enough")]
+    TooFewGroups,
+    #[error("how long labels take is not known yet")]
+    NoDelays,
 }
 
 /// Every statistic, in the order in which they are shown.
@@ -282,6 +326,8 @@ pub const ALL: &[&Statistic] = &[
     &cramers_v::ROW,
     &two_proportion_z::ROW,
     &fisher_exact::ROW,
+    &coverage::COVERAGE,
+    &coverage::EXPECTED_COVERAGE,
     &attribution::NDCG,
     &attribution::NORMALISED_L1,
 ];

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::{Array, Float64Array, StringArray};
 
-use super::{Case, Side};
+use super::{Case, Outcomes, Side};
 use crate::grid::{Axis, Grid, Vocabulary};
+use crate::outcome::{OutcomeAxis, Truth};
 use crate::rows::{Column, Values};
 use crate::tally::category::CategoryTally;
+use crate::tally::outcome::OutcomeTally;
 use crate::tally::{Chosen, FieldTally, Presence, Tally};
 use crate::time::Span;
 
@@ -71,6 +73,7 @@ pub fn case(sample: &Sample) -> Case<'_> {
         current: Some(Side { axis: &sample.axis, tally: &sample.current }),
         reference: sample.reference.as_ref(),
         attributions: &[],
+        outcomes: None,
         min_rows: 1,
         significance: 0.001,
     }
@@ -90,4 +93,47 @@ pub fn texts<T: AsRef<str>>(values: &[T]) -> Column {
     let array = StringArray::from_iter_values(values.iter().map(AsRef::as_ref));
     debug_assert_eq!(array.null_count(), 0);
     Column { values: Values::Categorical(array), marks: Arc::default() }
+}
+
+/// A row of predictions in a test: the class that was chosen, the score of each class, and the class that turned out.
+pub type Judged<'a> = (Option<&'a str>, Vec<f64>, Option<&'a str>);
+
+/// Counts predictions and labels as shards and the join do, on grids that have these scores as their values.
+pub fn outcomes(classes: &[&str], resolution: usize, rows: &[Judged<'_>]) -> (OutcomeAxis, OutcomeTally) {
+    let scored = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+    let grid = |class: usize| Grid::of(rows.iter().filter_map(|row| row.1.get(class).copied()).collect(), resolution);
+    let axis = OutcomeAxis {
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        grids: (0..scored).map(grid).collect(),
+    };
+    let mut tally = OutcomeTally::empty(&axis);
+    for (chosen, scores, label) in rows {
+        let prediction = axis.prediction(*chosen, scores.iter().copied().map(Some), None);
+        tally.add(&prediction, label.map(|label| Truth::Class(axis.class(label))));
+    }
+    (axis, tally)
+}
+
+/// The same for predicted numbers and their labels.
+pub fn numbers_and_labels(rows: &[(f64, f64)]) -> (OutcomeAxis, OutcomeTally) {
+    let axis = OutcomeAxis { classes: [].into(), grids: [].into() };
+    let mut tally = OutcomeTally::empty(&axis);
+    for &(predicted, label) in rows {
+        tally.add(&axis.prediction(None, [], Some(predicted)), Some(Truth::Value(label)));
+    }
+    (axis, tally)
+}
+
+/// The question about outcomes, with the least demands.
+pub fn outcome_case<'a>(outcomes: &'a Outcomes<'a>) -> Case<'a> {
+    Case {
+        rows: outcomes.tally.rows(),
+        window: Span(60_000),
+        current: None,
+        reference: None,
+        attributions: &[],
+        outcomes: Some(outcomes),
+        min_rows: 1,
+        significance: 0.001,
+    }
 }

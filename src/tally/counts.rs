@@ -56,6 +56,18 @@ impl Counts {
         }
     }
 
+    /// Takes out one row of a cell, if it has any.
+    pub fn remove(&mut self, cell: u32) {
+        if self.is_list() {
+            self.dense = OnceLock::new();
+            if let Some(at) = self.hits.iter().position(|&hit| hit == cell) {
+                self.hits.swap_remove(at);
+            }
+        } else if let Some(count) = self.get_mut(cell as usize) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     pub fn merge(&mut self, other: &Counts) {
         if !other.is_list() {
             self.iter_mut().zip(other.iter()).for_each(|(mine, theirs)| *mine += theirs);
@@ -221,6 +233,9 @@ mod tests {
             let mut other_way = right.clone();
             other_way.merge(&left);
             left.merge(&right);
+            let mut less = whole.clone();
+            a.iter().for_each(|&cell| less.remove(cell));
+            prop_assert_eq!(&less, &right);
             for counts in [&whole, &left, &other_way, &Counts::from(naive.clone())] {
                 prop_assert_eq!(counts, &whole);
                 let bytes = postcard::to_stdvec(counts).unwrap();

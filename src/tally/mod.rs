@@ -3,8 +3,10 @@
 pub mod counts;
 
 pub mod category;
+pub mod error;
 pub mod flag;
 pub mod numeric;
+pub mod outcome;
 
 #[cfg(test)]
 mod laws;

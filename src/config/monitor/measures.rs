@@ -31,7 +31,7 @@ pub fn read(
         let thresholds = match statistic.family {
             Family::Drift => &drift.thresholds,
             Family::Attribution => &attribution,
-            Family::Quality | Family::Telemetry => &quality,
+            Family::Quality | Family::Telemetry | Family::Performance | Family::Estimate | Family::Fairness => &quality,
         };
         let own = thresholds.iter().find(|(name, _)| *name == statistic.name).map(|(_, threshold)| *threshold);
         Measure { field, statistic, threshold: own.or(statistic.threshold), significance: drift.significance }

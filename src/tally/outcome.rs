@@ -1,0 +1,208 @@
+//! Counts of predictions and what became of them, from which performance, estimates and fairness are computed.
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Counts, Room};
+use super::error::ErrorTally;
+use crate::outcome::{OutcomeAxis, Prediction, Truth};
+
+/// How many rows there are of each prediction and label.
+///
+/// It obeys the laws of [`super::Tally`], and one more: removing a row that was added leaves what was before, to the
+/// bit, so that a label which comes later, or is corrected, moves its row from one place to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutcomeTally {
+    classes: u16,
+    rows: u64,
+    labelled: u64,
+    /// Rows by chosen class (each class, another, none) and label (each class, another, still to come).
+    confusion: Counts,
+    /// For each class, rows by the cell of its score (and one for no score), choice and label.
+    scores: Vec<Counts>,
+    /// Where answers are numbers: how far they were off.
+    errors: Option<Box<ErrorTally>>,
+}
+
+/// Whether a row is of a class, as chosen or by its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Is {
+    Not = 0,
+    It = 1,
+    /// No class was chosen, or the label is still to come.
+    Unknown = 2,
+}
+
+impl Is {
+    fn of(place: u32) -> Is {
+        [Is::Not, Is::It, Is::Unknown][place as usize % 3]
+    }
+}
+
+/// Rows whose score of a class is in one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scored {
+    /// `None` for rows without a score.
+    pub cell: Option<usize>,
+    pub chosen: Is,
+    pub label: Is,
+    pub rows: u64,
+}
+
+/// What was chosen against what turned out, of one class against all others; rows with both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confusion {
+    pub true_positives: u64,
+    pub false_positives: u64,
+    pub false_negatives: u64,
+    pub true_negatives: u64,
+}
+
+impl Confusion {
+    pub fn n(&self) -> u64 {
+        self.true_positives + self.false_positives + self.false_negatives + self.true_negatives
+    }
+}
+
+impl OutcomeTally {
+    pub fn empty(axis: &OutcomeAxis) -> OutcomeTally {
+        let classes = axis.classes.len();
+        OutcomeTally {
+            classes: classes as u16,
+            rows: 0,
+            labelled: 0,
+            confusion: Counts::new(if axis.is_of_classes() { (classes + 2) * (classes + 2) } else { 0 }),
+            scores: axis.grids.iter().map(|grid| Counts::new((grid.cells() + 1) * 9)).collect(),
+            errors: (!axis.is_of_classes()).then(Box::default),
+        }
+    }
+
+    /// Takes in a row.
+    pub fn add(&mut self, prediction: &Prediction, label: Option<Truth>) {
+        self.rows += 1;
+        self.labelled += u64::from(label.is_some());
+        self.each_place(prediction, label, |counts, place| match counts.room_for(1) {
+            Room::List(hits) => hits.push(place),
+            Room::Dense(counts) => counts[place as usize] += 1,
+        });
+        if let (Some(errors), Some(value), Some(Truth::Value(label))) = (&mut self.errors, prediction.value, label) {
+            errors.add(value, label);
+        }
+    }
+
+    /// Takes out a row that was added before.
+    pub fn remove(&mut self, prediction: &Prediction, label: Option<Truth>) {
+        self.rows = self.rows.saturating_sub(1);
+        self.labelled = self.labelled.saturating_sub(u64::from(label.is_some()));
+        self.each_place(prediction, label, Counts::remove);
+        if let (Some(errors), Some(value), Some(Truth::Value(label))) = (&mut self.errors, prediction.value, label) {
+            errors.remove(value, label);
+        }
+    }
+
+    fn each_place(&mut self, prediction: &Prediction, label: Option<Truth>, visit: impl Fn(&mut Counts, u32)) {
+        let classes = u32::from(self.classes);
+        let label = match label {
+            Some(Truth::Class(class)) => Some(u32::from(class).min(classes)),
+            // A number where classes are told apart is another class; where numbers are, it is not counted here.
+            Some(Truth::Value(_)) => Some(classes),
+            None => None,
+        };
+        let chosen = prediction.chosen.map(|class| u32::from(class).min(classes));
+        if classes > 0 {
+            let place = chosen.unwrap_or(classes + 1) * (classes + 2) + label.unwrap_or(classes + 1);
+            visit(&mut self.confusion, place);
+        }
+        let is = |one: Option<u32>, class: u32| match one {
+            Some(one) if one == class => Is::It,
+            Some(_) => Is::Not,
+            None => Is::Unknown,
+        };
+        for ((class, counts), &cell) in (0..).zip(&mut self.scores).zip(&prediction.cells) {
+            let place = (cell * 3 + is(chosen, class) as u32) * 3 + is(label, class) as u32;
+            if (place as usize) < counts.len() {
+                visit(counts, place);
+            }
+        }
+    }
+
+    pub fn merge(&mut self, other: &OutcomeTally) {
+        self.rows += other.rows;
+        self.labelled += other.labelled;
+        self.confusion.merge(&other.confusion);
+        self.scores.iter_mut().zip(&other.scores).for_each(|(mine, theirs)| mine.merge(theirs));
+        if let (Some(mine), Some(theirs)) = (&mut self.errors, &other.errors) {
+            mine.merge(theirs);
+        }
+    }
+
+    /// Whether it was counted on this axis, or on one with as many cells.
+    pub fn fits(&self, axis: &OutcomeAxis) -> bool {
+        let cells = |grids: &[crate::grid::Grid]| grids.iter().map(|grid| (grid.cells() + 1) * 9).collect::<Vec<_>>();
+        usize::from(self.classes) == axis.classes.len()
+            && self.scores.iter().map(Counts::len).collect::<Vec<_>>() == cells(&axis.grids)
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows whose label has come.
+    pub fn labelled(&self) -> u64 {
+        self.labelled
+    }
+
+    /// Rows of which this class was chosen and that one turned out; `None` for no choice, and for no label yet. The
+    /// number of classes stands for another class.
+    pub fn rows_of(&self, chosen: Option<usize>, label: Option<usize>) -> u64 {
+        let side = usize::from(self.classes) + 2;
+        let place = chosen.unwrap_or(side - 1) * side + label.unwrap_or(side - 1);
+        self.confusion.get(place).copied().unwrap_or(0)
+    }
+
+    /// One class against all others, of the rows that have a choice and a label.
+    pub fn confusion(&self, class: usize) -> Confusion {
+        let mut confusion = Confusion::default();
+        for chosen in 0..=usize::from(self.classes) {
+            for label in 0..=usize::from(self.classes) {
+                let rows = self.rows_of(Some(chosen), Some(label));
+                match (chosen == class, label == class) {
+                    (true, true) => confusion.true_positives += rows,
+                    (true, false) => confusion.false_positives += rows,
+                    (false, true) => confusion.false_negatives += rows,
+                    (false, false) => confusion.true_negatives += rows,
+                }
+            }
+        }
+        confusion
+    }
+
+    /// Rows of which this class was chosen, and rows of which any was; with a label or without.
+    pub fn chosen(&self, class: usize) -> (u64, u64) {
+        let of = |chosen: usize| {
+            let labels = (0..=usize::from(self.classes)).map(Some).chain([None]);
+            labels.map(|label| self.rows_of(Some(chosen), label)).sum::<u64>()
+        };
+        (of(class), (0..=usize::from(self.classes)).map(of).sum())
+    }
+
+    /// The rows by a class's score, in ascending order of cells and those without a score last.
+    pub fn scored(&self, class: usize) -> Vec<Scored> {
+        let Some(counts) = self.scores.get(class) else { return Vec::new() };
+        let without = counts.len() / 9 - 1;
+        let scored = |(place, rows): (u32, u64)| {
+            let cell = place as usize / 9;
+            let (chosen, label) = (Is::of(place / 3), Is::of(place));
+            Scored { cell: (cell < without).then_some(cell), chosen, label, rows }
+        };
+        counts.filled().into_iter().map(scored).collect()
+    }
+
+    pub fn has_scores(&self) -> bool {
+        !self.scores.is_empty()
+    }
+
+    /// Where answers are numbers, how far they were off.
+    pub fn errors(&self) -> Option<&ErrorTally> {
+        self.errors.as_deref()
+    }
+}
