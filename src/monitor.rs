@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::rule::Rule;
-use crate::schema::{Field, Schema};
+use crate::schema::{Field, Path, Schema, Secret};
 use crate::slice::Slicing;
-use crate::stat::Statistic;
+use crate::stat::{Choices, Statistic};
 use crate::time::{Span, Time, Window, Windowing};
 
 /// Everything that one file under `rules/` says, checked.
@@ -23,6 +23,11 @@ pub struct Monitor {
     pub resolution: usize,
     pub windowing: Windowing,
     pub slicing: Slicing,
+    /// Where labels come from, if they do.
+    pub labels: Option<Labels>,
+    pub grouping: Grouping,
+    /// What users have chosen about statistics of outcomes.
+    pub choices: Choices,
     pub measures: Vec<Measure>,
     pub judging: Judging,
     pub rules: Vec<Arc<Rule>>,
@@ -34,6 +39,72 @@ pub struct Input {
     pub topic: String,
     /// Indices into the schema's fields.
     pub fields: Vec<usize>,
+}
+
+/// The log that says what turned out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labels {
+    /// Its topic, which may be one that also carries predictions.
+    pub topic: String,
+    pub id: Path,
+    /// When it turned out.
+    pub time: Path,
+    pub value: Path,
+    /// The same in the reference's data set.
+    pub in_reference: Path,
+    /// How long before or after its prediction a label may be and still belong to it.
+    pub wait: Span,
+    /// How far behind the latest label of its partition one may be and still be waited for.
+    pub lateness: Span,
+    /// A condition over figures that need labels is unknown as long as fewer of a window's rows than this share have
+    /// theirs, unless the condition itself says how many it wants.
+    pub min_coverage: f64,
+}
+
+/// By what rows are told apart as groups that ought to be treated alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grouping {
+    pub attributes: Vec<Attribute>,
+    /// The feature on which demographic disparity is conditioned.
+    pub condition: Option<String>,
+    /// How counts of groups are made private, if they are.
+    pub noise: Option<Noise>,
+}
+
+/// A protected attribute, or a crossing of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// What measurements call it: the attributes' names with dots between them.
+    pub subject: String,
+    pub by: Vec<String>,
+}
+
+/// Differential privacy of what is told of groups: to every count of a group, a number drawn from Laplace's distribution
+/// is added, by a secret, so that the same count of the same window always gets the same number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noise {
+    /// By how much, at most, all that is ever told of groups can depend on whether one row was there: its logarithm's
+    /// ratio of probabilities.
+    pub epsilon: f64,
+    pub secret: Secret,
+}
+
+impl Grouping {
+    /// The dimensions by which groups are told apart: those of the attributes, then each crossed with the condition.
+    pub fn dimensions(&self) -> Vec<Vec<String>> {
+        let own = self.attributes.iter().map(|attribute| attribute.by.clone());
+        let crossed = self.attributes.iter().filter_map(|attribute| {
+            let condition = self.condition.as_ref()?;
+            Some(attribute.by.iter().chain([condition]).cloned().collect())
+        });
+        own.chain(crossed).collect()
+    }
+
+    /// How groups are chosen by the reference: all that it has, as far as they are not very many.
+    pub fn slicing(&self) -> Slicing {
+        const MOST: usize = 1000;
+        Slicing { by: self.dimensions(), most: MOST, min_rows: 1 }
+    }
 }
 
 /// Where the reference comes from.
@@ -120,7 +191,7 @@ impl Against {
 /// A statistic that the monitor wants of a subject.
 #[derive(Clone, Copy)]
 pub struct Measure {
-    /// An index into the schema's fields; `None` for each log as a whole.
+    /// An index into the schema's fields; `None` for each log as a whole, and for what is asked of outcomes.
     pub field: Option<usize>,
     pub statistic: &'static Statistic,
     pub threshold: Option<f64>,
@@ -169,6 +240,16 @@ impl Monitor {
         let field = self.fields().iter().position(|field| field.subject == subject)?;
         let input = self.inputs.iter().find(|input| input.fields.contains(&field))?;
         Some(self.subject_of(&input.topic))
+    }
+
+    /// The topic of the log that carries what the model says, where that can be right or wrong.
+    pub fn answering(&self) -> Option<&str> {
+        let answers = self.schema.answers.as_ref()?;
+        let said = answers.scores.iter().map(String::as_str).chain(["prediction", "value"]);
+        let said: Vec<&str> = said.collect();
+        let carries =
+            |input: &&Input| input.fields.iter().any(|&field| said.contains(&self.fields()[field].subject.as_str()));
+        self.inputs.iter().find(carries).map(|input| input.topic.as_str())
     }
 
     /// The fields that a topic carries, in the order in which its shards count them.

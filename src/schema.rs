@@ -1,8 +1,12 @@
 //! What a model's rows mean: where the time, the version and each measured field are found.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 use crate::time::{Span, Time};
 
@@ -63,7 +67,8 @@ impl Kind {
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Feature,
-    /// The number that the model says: a probability or another score.
+    /// The number that the model says: a probability or another score, of the one class that matters or of one of
+    /// several.
     Score,
     /// A regression's prediction.
     Value,
@@ -92,6 +97,71 @@ pub struct Field {
     pub role: Role,
     /// A number read is multiplied by this: 1, but for latencies, which are kept in seconds.
     pub scale: f64,
+    /// What stands for its values from the moment that they are decoded, where they themselves are not to be kept.
+    pub disguise: Option<Disguise>,
+}
+
+/// What stands for the values of a category, so that they themselves are in no count, name, record or file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Disguise {
+    /// Each value has a name, and one without is told as none of them.
+    Named(BTreeMap<String, String>),
+    /// The first 12 hex digits of the value's HMAC-SHA-256 under a secret.
+    Hashed(Secret),
+}
+
+/// The key of a hash. What is stored of it is its fingerprint, by which two are compared; it is never shown.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secret {
+    #[serde(skip)]
+    key: Arc<[u8]>,
+    fingerprint: String,
+}
+
+impl Secret {
+    pub fn new(key: &[u8]) -> Secret {
+        Secret { fingerprint: hex(&hash(key, "fingerprint")[..6]), key: key.into() }
+    }
+
+    /// A number that nobody without the key can foretell, and that is always the same for the same text.
+    pub fn draw(&self, text: &str) -> u64 {
+        u64::from_be_bytes(hash(&self.key, text)[..8].try_into().unwrap_or_default())
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({})", self.fingerprint)
+    }
+}
+
+fn hash(key: &[u8], text: &str) -> [u8; 32] {
+    // Any length is a good length of this key, so there is nothing that could fail.
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else { return [0; 32] };
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Disguise {
+    /// What stands for a value.
+    pub fn of(&self, value: &str) -> String {
+        match self {
+            Disguise::Named(names) => names.get(value).map_or("unnamed", String::as_str).to_owned(),
+            Disguise::Hashed(secret) => hex(&hash(&secret.key, value)[..6]),
+        }
+    }
 }
 
 /// Which instants are believed.
@@ -120,7 +190,32 @@ pub struct Schema {
     pub plausible: Plausible,
     /// Where the model's version is; without it all rows are of version `""`.
     pub version: Option<Path>,
+    /// Where the id is by which a label finds its prediction.
+    pub id: Option<Path>,
     pub fields: Vec<Field>,
+    /// What the model says, if it can be right or wrong.
+    pub answers: Option<Answers>,
+}
+
+/// What the model says that a label can prove right or wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    /// The classes that are told apart: the one that matters, or several; none where answers are numbers.
+    pub classes: Vec<String>,
+    pub choice: Choice,
+    /// The subject of the score of each class; empty where there are none.
+    pub scores: Vec<String>,
+}
+
+/// How it is known which class a row's answer is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Choice {
+    /// By the field `prediction`, or the number in `value`.
+    Said,
+    /// It is the one class that matters if its score is at least this, and another one if it is less.
+    AtLeast(f64),
+    /// It is the class with the largest score, the first one of several.
+    Likeliest,
 }
 
 impl Schema {

@@ -12,6 +12,7 @@ fn fields() -> Vec<Field> {
         kind,
         role,
         scale: 1.0,
+        disguise: None,
     };
     vec![
         field("income", Kind::Numeric, Role::Feature),

@@ -79,19 +79,9 @@ fn counted(subscriber: &Subscriber, rows: &[Row], version: &str, stretches: &[Wi
     let is_in =
         |row: &&Row| row.version == version && stretches.iter().any(|one| one.start <= row.at && row.at < one.end);
     // One pane for all of them: an axis does not depend on how long a pane is.
-    let mut monitor = tidegauge::monitor::Monitor {
-        model: "all".to_owned(),
-        inputs: subscriber.monitor.inputs.clone(),
-        schema: subscriber.monitor.schema.clone(),
-        reference: subscriber.monitor.reference.clone(),
-        against: Against::Reference,
-        resolution: subscriber.monitor.resolution,
-        windowing: subscriber.monitor.windowing.clone(),
-        measures: Vec::new(),
-        slicing: Default::default(),
-        judging: Default::default(),
-        rules: Vec::new(),
-    };
+    let mut monitor = (*subscriber.monitor).clone();
+    (monitor.model, monitor.against) = ("all".to_owned(), Against::Reference);
+    (monitor.measures, monitor.rules) = (Vec::new(), Vec::new());
     monitor.windowing.every = Span(10_000 * 24 * 60 * MINUTE);
     monitor.windowing.lateness = Span(0);
     let whole = Subscriber { monitor: Arc::new(monitor), reference: subscriber.reference.clone() };

@@ -147,6 +147,7 @@ pub fn tried(feature: &Feature, window: usize, trials: Trials) -> Vec<Row> {
         kind: feature.kind,
         role: Role::Feature,
         scale: 1.0,
+        disguise: None,
     };
     let statistics: Vec<&'static Statistic> =
         ALL.iter().filter(|row| row.family == Family::Drift && row.null != Null::Unknown).copied().collect();

@@ -39,7 +39,7 @@ pub fn question(reference: &Survey, current: &Survey) -> (Question, Vec<Told>) {
                     told.push(Told::beside(name, format!("it was {} and is {}", words(*before), words(*after))));
                 }
                 let (subject, path) = (name.clone(), Path(name.clone()));
-                fields.push(Field { subject, path, kind, role: Role::Feature, scale: 1.0 });
+                fields.push(Field { subject, path, kind, role: Role::Feature, scale: 1.0, disguise: None });
             }
             Err(why) => told.push(Told::new(name, why)),
         }

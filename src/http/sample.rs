@@ -78,11 +78,21 @@ pub fn monitor() -> Monitor {
     Monitor {
         model: "credit".to_owned(),
         inputs: vec![Input { topic: "credit.predictions".to_owned(), fields: vec![] }],
-        schema: Schema { time: Path("ts".to_owned()), plausible, version: None, fields: vec![] },
+        schema: Schema {
+            time: Path("ts".to_owned()),
+            plausible,
+            version: None,
+            id: None,
+            fields: vec![],
+            answers: None,
+        },
         reference: Source::Dataset("/private/credit.parquet".into()),
         against: Default::default(),
         resolution: 100,
         slicing: Default::default(),
+        labels: None,
+        grouping: Default::default(),
+        choices: Default::default(),
         windowing: Windowing {
             size: Span(3_600_000),
             every: Span(300_000),

@@ -319,7 +319,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn field(subject: &str, kind: Kind, role: Role) -> Field {
-        Field { subject: subject.into(), path: Path(subject.into()), kind, role, scale: 1.0 }
+        Field { subject: subject.into(), path: Path(subject.into()), kind, role, scale: 1.0, disguise: None }
     }
 
     fn fields() -> Vec<Field> {

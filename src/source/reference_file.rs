@@ -201,7 +201,14 @@ mod tests {
     use tempfile::TempDir;
 
     fn field(subject: &str, kind: Kind) -> Field {
-        Field { subject: subject.into(), path: KeyPath(subject.into()), kind, role: Role::Feature, scale: 1.0 }
+        Field {
+            subject: subject.into(),
+            path: KeyPath(subject.into()),
+            kind,
+            role: Role::Feature,
+            scale: 1.0,
+            disguise: None,
+        }
     }
 
     fn kept() -> Kept {

@@ -9,10 +9,11 @@ mod slices;
 use std::collections::BTreeSet;
 
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
-use crate::monitor::{Against, Input, Monitor, Source};
+use crate::monitor::{Against, Grouping, Input, Monitor, Source};
 use crate::schema::{Field, Path, Role};
 use crate::slice::Slicing;
 use crate::source::{reference_file, table};
+use crate::stat::Choices;
 use crate::time::{Span, Windowing};
 
 /// Reads a monitor; `receivers` are those of the daemon, if it is known.
@@ -58,6 +59,9 @@ fn monitor(
         resolution,
         windowing: windowing?,
         slicing: slicing?,
+        labels: None,
+        grouping: Grouping::default(),
+        choices: Choices::default(),
         measures,
         judging,
         rules: rules?,

@@ -29,7 +29,7 @@ pub fn read(item: Item<'_>) -> Option<Schema> {
     fields.extend(latency?);
     fields.extend(error?);
     let (time, plausible) = time?;
-    Some(Schema { time, plausible, version: version?, fields })
+    Some(Schema { time, plausible, version: version?, id: None, fields, answers: None })
 }
 
 fn time(item: Item<'_>) -> Option<(Path, Plausible)> {
@@ -140,5 +140,5 @@ fn latency(item: Item<'_>) -> Option<Field> {
 }
 
 fn field(subject: &str, path: Path, kind: Kind, role: Role) -> Field {
-    Field { subject: subject.to_owned(), path, kind, role, scale: 1.0 }
+    Field { subject: subject.to_owned(), path, kind, role, scale: 1.0, disguise: None }
 }

@@ -72,7 +72,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, name: &str, number: f64, expected: Option<Verdict>) {
         let (path, kind, role) = (Path("income".into()), Kind::Numeric, Role::Feature);
-        let field = Field { subject: "income".into(), path, kind, role, scale: 1.0 };
+        let field = Field { subject: "income".into(), path, kind, role, scale: 1.0, disguise: None };
         let condition = Condition::parse(text, &[field]).expect("a condition");
         let changed = condition.with_number(name, number);
         assert_eq!(changed.map(|condition| condition.ask(&measured(0.3), "income", "")), expected, "{text}");

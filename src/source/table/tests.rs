@@ -68,7 +68,7 @@ where
 
 fn field(path: &str, subject: &str, kind: Kind, role: Role) -> Field {
     let scale = if role == Role::Latency { 1e-3 } else { 1.0 };
-    Field { subject: subject.into(), path: Path(path.into()), kind, role, scale }
+    Field { subject: subject.into(), path: Path(path.into()), kind, role, scale, disguise: None }
 }
 
 fn fields() -> Vec<Field> {
