@@ -14,7 +14,7 @@ pub struct Lane {
 
 impl Lane {
     pub fn new(partition: Partition, plan: &TopicPlan, resumed: &Resumed) -> Lane {
-        Lane { decoder: Decoder::new(&plan.wanted), shard: Shard::new(partition, &plan.plans, resumed) }
+        Lane { decoder: Decoder::new(&plan.wanted), shard: Shard::new(partition, &plan.plans, &plan.labels, resumed) }
     }
 
     /// Decodes and counts records, each with its offset and time of logging; offsets ascend.

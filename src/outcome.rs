@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::grid::Grid;
+use crate::grid::{Axis, Grid};
+use crate::rows::Column;
+use crate::schema::{Answers, Choice, Field};
 
 /// What a model's answers are held against.
 ///
@@ -76,4 +79,90 @@ pub enum Truth {
     Class(u16),
     /// A finite number.
     Value(f64),
+}
+
+impl Prediction {
+    /// Whether the model has said anything at all.
+    pub fn says_anything(&self, axis: &OutcomeAxis) -> bool {
+        let is_scored = (0..).zip(&self.cells).any(|(class, &cell)| cell != axis.no_score(class));
+        self.chosen.is_some() || self.value.is_some() || is_scored
+    }
+}
+
+/// The id of a row as it is kept: the first 16 bytes of its SHA-256. The id itself may be somebody's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Id(pub u128);
+
+impl Id {
+    pub fn of(text: &str) -> Id {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let (first, _) = digest.split_at(16);
+        Id(first.iter().fold(0, |id, &byte| (id << 8) | u128::from(byte)))
+    }
+}
+
+/// Reads what the model said from the columns of a log.
+#[derive(Clone, Debug)]
+pub struct Answerer {
+    pub axis: OutcomeAxis,
+    choice: Choice,
+    /// Where the fields are that say it.
+    chosen: Option<usize>,
+    scores: Vec<usize>,
+    value: Option<usize>,
+}
+
+impl Answerer {
+    /// For a log with these fields, counted on these axes. `None` where it does not carry what the model says.
+    pub fn new(answers: &Answers, fields: &[Field], axes: &[Axis]) -> Option<Answerer> {
+        let place = |subject: &str| fields.iter().position(|field| field.subject == subject);
+        let scores = answers.scores.iter().map(|subject| place(subject)).collect::<Option<Vec<usize>>>();
+        let scores = scores.unwrap_or_default();
+        let grid = |&place: &usize| match axes.get(place) {
+            Some(Axis::Numeric(grid)) => grid.clone(),
+            _ => Grid::new([], false),
+        };
+        let grids = scores.iter().map(grid).collect();
+        let axis = OutcomeAxis { classes: answers.classes.iter().cloned().collect(), grids };
+        let (chosen, value) = match (answers.choice, axis.is_of_classes()) {
+            (Choice::Said, true) => (place("prediction"), None),
+            (Choice::Said, false) => (None, place("value")),
+            (Choice::AtLeast(_) | Choice::Likeliest, _) => (None, None),
+        };
+        let says_anything = chosen.is_some() || value.is_some() || !scores.is_empty();
+        says_anything.then_some(Answerer { axis, choice: answers.choice, chosen, scores, value })
+    }
+
+    pub fn prediction(&self, columns: &[Column], row: usize) -> Prediction {
+        let number = |&place: &usize| columns.get(place).and_then(|column| column.number(row));
+        let scores = || self.scores.iter().map(number);
+        let said = self.chosen.and_then(|place| columns.get(place)?.text(row));
+        let value = self.value.as_ref().and_then(number);
+        let mut prediction = self.axis.prediction(said, scores(), value);
+        let others = self.axis.classes.len() as u16;
+        prediction.chosen = match self.choice {
+            Choice::Said => prediction.chosen,
+            Choice::AtLeast(least) => {
+                let score = scores().next().flatten().filter(|score| !score.is_nan());
+                score.map(|score| if score >= least { 0 } else { others })
+            }
+            Choice::Likeliest => {
+                let known = (0u16..).zip(scores()).filter_map(|(class, score)| Some((class, score?)));
+                let largest = known
+                    .filter(|(_, score)| !score.is_nan())
+                    .reduce(|best, next| if next.1 > best.1 { next } else { best });
+                largest.map(|(class, _)| class)
+            }
+        };
+        prediction
+    }
+
+    /// The truth that a label's column says of a row, `None` where it says none.
+    pub fn truth(axis: &OutcomeAxis, column: &Column, row: usize) -> Option<Truth> {
+        if axis.is_of_classes() {
+            column.text(row).map(|text| Truth::Class(axis.class(text)))
+        } else {
+            column.number(row).filter(|number| number.is_finite()).map(Truth::Value)
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::tally::FieldTally;
+use crate::tally::outcome::OutcomeTally;
 use crate::time::Time;
 
 /// One partition of one topic.
@@ -41,18 +42,31 @@ pub struct Pane {
     pub rows: u64,
     /// The offsets of its first and last row.
     pub offsets: (i64, i64),
-    /// The tallies of the input's fields, packed.
+    /// The tallies, packed.
     packed: Vec<u8>,
 }
 
 impl Pane {
-    pub fn new(key: PaneKey, axes: Arc<str>, rows: u64, offsets: (i64, i64), fields: &[FieldTally]) -> Pane {
-        let packed = postcard::to_stdvec(fields).unwrap_or_default();
+    /// `outcomes` are what the model said, where it is known what that can be held against.
+    pub fn new(
+        key: PaneKey,
+        axes: Arc<str>,
+        rows: u64,
+        offsets: (i64, i64),
+        fields: &[FieldTally],
+        outcomes: Option<&OutcomeTally>,
+    ) -> Pane {
+        let packed = postcard::to_stdvec(&(fields, outcomes)).unwrap_or_default();
         Pane { key, axes, rows, offsets, packed }
     }
 
     /// The tallies of the input's fields; `None` when the bytes are damaged.
     pub fn fields(&self) -> Option<Vec<FieldTally>> {
+        postcard::take_from_bytes(&self.packed).ok().map(|(fields, _)| fields)
+    }
+
+    /// The tallies of the input's fields, of which a group has none, and of what the model said.
+    pub fn tallies(&self) -> Option<(Vec<FieldTally>, Option<OutcomeTally>)> {
         postcard::from_bytes(&self.packed).ok()
     }
 }

@@ -57,6 +57,24 @@ impl Column {
         self.marks.get(row).and_then(|&mark| Absent::of(mark))
     }
 
+    /// The text of a category, where there is one.
+    #[inline]
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match &self.values {
+            Values::Categorical(array) if row < array.len() && array.is_valid(row) => Some(array.value(row)),
+            _ => None,
+        }
+    }
+
+    /// A number, where there is one.
+    #[inline]
+    pub fn number(&self, row: usize) -> Option<f64> {
+        match &self.values {
+            Values::Numeric(array) if row < array.len() && array.is_valid(row) => Some(array.value(row)),
+            _ => None,
+        }
+    }
+
     pub fn len(&self) -> usize {
         match &self.values {
             Values::Numeric(array) | Values::Flag(array) => array.len(),
@@ -133,11 +151,22 @@ pub enum Reason {
     BadTime,
     /// The time is implausibly early, or ahead of the log.
     TimeOutOfRange,
+    /// A label that does not say of which prediction it is.
+    NoId,
+    /// Nothing usable stands where the label should be.
+    NoLabel,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 5] =
-        [Reason::NotJson, Reason::TooLarge, Reason::NoTime, Reason::BadTime, Reason::TimeOutOfRange];
+    pub const ALL: [Reason; 7] = [
+        Reason::NotJson,
+        Reason::TooLarge,
+        Reason::NoTime,
+        Reason::BadTime,
+        Reason::TimeOutOfRange,
+        Reason::NoId,
+        Reason::NoLabel,
+    ];
 
     /// The value of the label `reason` and of the dead letter's header.
     pub fn name(self) -> &'static str {
@@ -147,6 +176,8 @@ impl Reason {
             Reason::NoTime => "no_time",
             Reason::BadTime => "bad_time",
             Reason::TimeOutOfRange => "time_out_of_range",
+            Reason::NoId => "no_id",
+            Reason::NoLabel => "no_label",
         }
     }
 }

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow_array::Array;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::grid::Vocabulary;
-use crate::rows::{Column, Values};
+use crate::rows::Column;
 
 /// The value under which a slice's name stands for all rows of its dimension that no slice of its own has.
 pub const OTHER_VALUES: &str = "~other";
@@ -124,7 +123,7 @@ impl Combinations {
         let mut values = Vec::new();
         for row in 0..columns.iter().map(|column| column.len()).min().unwrap_or(0) {
             values.clear();
-            values.extend(columns.iter().map_while(|column| text(column, row)));
+            values.extend(columns.iter().map_while(|column| column.text(row)));
             if values.len() < columns.len() {
                 continue;
             }
@@ -139,17 +138,12 @@ impl Combinations {
     }
 }
 
-fn text(column: &Column, row: usize) -> Option<&str> {
-    match &column.values {
-        Values::Categorical(array) if array.is_valid(row) => Some(array.value(row)),
-        _ => None,
-    }
-}
-
 /// Tells the rows of each slice apart. Of each dimension, a row is in exactly one slice.
 #[derive(Clone, Debug, Default)]
 pub struct Slicer {
     names: Arc<[Arc<str>]>,
+    /// How many of the first names are of slices, and not of groups.
+    slices: usize,
     cutters: Arc<[Cutter]>,
 }
 
@@ -169,28 +163,37 @@ impl Slicer {
         dimensions: impl IntoIterator<Item = &'a Dimension>,
         place: impl Fn(&str) -> Option<usize>,
     ) -> Slicer {
+        Slicer::with_groups(dimensions, [], place)
+    }
+
+    /// The same, which beside slices tells groups apart: slices of which only outcomes are counted. What is a dimension
+    /// of slices already is not cut once more.
+    pub fn with_groups<'a>(
+        dimensions: impl IntoIterator<Item = &'a Dimension>,
+        groups: impl IntoIterator<Item = &'a Dimension>,
+        place: impl Fn(&str) -> Option<usize>,
+    ) -> Slicer {
         let (mut names, mut cutters) = (Vec::new(), Vec::new());
+        let mut cut: Vec<&[String]> = Vec::new();
         for dimension in dimensions {
-            let places = dimension.subjects.iter().map(|subject| place(subject)).collect::<Option<Vec<usize>>>();
-            let Some(places) = places else { continue };
-            let known = |at: usize| dimension.values.iter().filter_map(move |values| values.get(at).cloned());
-            let columns: Vec<(usize, Vocabulary)> =
-                places.into_iter().enumerate().map(|(at, place)| (place, Vocabulary::new(known(at)))).collect();
-            let cells = |values: &Vec<String>| -> Option<Box<[u32]>> {
-                columns
-                    .iter()
-                    .zip(values)
-                    .map(|((_, known), value)| known.cell(value).map(|cell| cell as u32))
-                    .collect()
-            };
-            let first = names.len();
-            let slices =
-                dimension.values.iter().zip(first..).filter_map(|(values, slice)| Some((cells(values)?, slice)));
-            let slices = slices.collect();
-            names.extend(dimension.names().map(Arc::from));
-            cutters.push(Cutter { columns, slices, other: names.len() - 1 });
+            cut.push(&dimension.subjects);
+            cutters.extend(Cutter::new(dimension, &place, &mut names));
         }
-        Slicer { names: names.into(), cutters: cutters.into() }
+        let slices = names.len();
+        for group in groups.into_iter().filter(|group| !cut.contains(&group.subjects.as_slice())) {
+            cutters.extend(Cutter::new(group, &place, &mut names));
+        }
+        Slicer { names: names.into(), slices, cutters: cutters.into() }
+    }
+
+    /// Whether only outcomes are counted of the slice with this place.
+    pub fn is_group(&self, place: usize) -> bool {
+        place >= self.slices
+    }
+
+    /// The place of a name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| **known == *name)
     }
 
     /// The names of all slices, in their order.
@@ -216,27 +219,69 @@ impl Slicer {
     ) -> Vec<Vec<u32>> {
         let mut apart = vec![Vec::new(); self.names.len()];
         for cutter in self.cutters.iter() {
-            let columns: Vec<(Option<&Column>, &Vocabulary)> =
-                cutter.columns.iter().map(|(place, known)| (column(*place), known)).collect();
-            let mut cells: Vec<u32> = Vec::with_capacity(columns.len());
-            for row in rows.clone() {
-                cells.clear();
-                cells.extend(columns.iter().map_while(|(column, known)| {
-                    let value = text((*column)?, row as usize)?;
-                    known.cell(value).map(|cell| cell as u32)
-                }));
-                let slice = cutter.slices.get(cells.as_slice()).copied().unwrap_or(cutter.other);
-                apart[slice].push(row);
-            }
+            cutter.cut(rows.clone(), &column, |row, slice| apart[slice].push(row));
         }
         apart
+    }
+
+    /// The slices that each row is in, one of each dimension.
+    pub fn of_rows<'a>(
+        &self,
+        rows: impl Iterator<Item = u32> + Clone,
+        column: impl Fn(usize) -> Option<&'a Column>,
+    ) -> Vec<Box<[u16]>> {
+        let mut of_rows = vec![Vec::with_capacity(self.cutters.len()); rows.clone().count()];
+        for cutter in self.cutters.iter() {
+            let mut next = of_rows.iter_mut();
+            cutter.cut(rows.clone(), &column, |_, slice| next.next().into_iter().for_each(|of| of.push(slice as u16)));
+        }
+        of_rows.into_iter().map(Vec::into_boxed_slice).collect()
+    }
+}
+
+impl Cutter {
+    /// A dimension's cutter, whose slices are named after those that are there already; `None` when a subject has no
+    /// column.
+    fn new(dimension: &Dimension, place: impl Fn(&str) -> Option<usize>, names: &mut Vec<Arc<str>>) -> Option<Cutter> {
+        let places = dimension.subjects.iter().map(|subject| place(subject)).collect::<Option<Vec<usize>>>()?;
+        let known = |at: usize| dimension.values.iter().filter_map(move |values| values.get(at).cloned());
+        let columns: Vec<(usize, Vocabulary)> =
+            places.into_iter().enumerate().map(|(at, place)| (place, Vocabulary::new(known(at)))).collect();
+        let cells = |values: &Vec<String>| -> Option<Box<[u32]>> {
+            columns.iter().zip(values).map(|((_, known), value)| known.cell(value).map(|cell| cell as u32)).collect()
+        };
+        let first = names.len();
+        let slices = dimension.values.iter().zip(first..).filter_map(|(values, slice)| Some((cells(values)?, slice)));
+        let slices = slices.collect();
+        names.extend(dimension.names().map(Arc::from));
+        Some(Cutter { columns, slices, other: names.len() - 1 })
+    }
+
+    /// Says of each row which slice it is in.
+    fn cut<'a>(
+        &self,
+        rows: impl Iterator<Item = u32>,
+        column: impl Fn(usize) -> Option<&'a Column>,
+        mut visit: impl FnMut(u32, usize),
+    ) {
+        let columns: Vec<(Option<&Column>, &Vocabulary)> =
+            self.columns.iter().map(|(place, known)| (column(*place), known)).collect();
+        let mut cells: Vec<u32> = Vec::with_capacity(columns.len());
+        for row in rows {
+            cells.clear();
+            cells.extend(columns.iter().map_while(|(column, known)| {
+                let value = (*column)?.text(row as usize)?;
+                known.cell(value).map(|cell| cell as u32)
+            }));
+            visit(row, self.slices.get(cells.as_slice()).copied().unwrap_or(self.other));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Absent;
+    use crate::rows::{Absent, Values};
     use arrow_array::StringArray;
     use proptest::prelude::*;
 

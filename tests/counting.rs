@@ -79,6 +79,7 @@ fn records(lines: &[Line]) -> Vec<Record> {
                 Reason::NoTime => r#"{"v": "a", "at": null}"#,
                 Reason::BadTime => r#"{"at": "yesterday"}"#,
                 Reason::TimeOutOfRange => r#"{"at": 12}"#,
+                Reason::NoId | Reason::NoLabel => unreachable!("there are no labels here"),
             };
             Record { bytes: text.into(), logged: Some(Time(clock)), truth: Err(*reason) }
         }

@@ -18,7 +18,8 @@ use crate::block::Block;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
-use crate::reference::{self, Reference};
+use crate::plan::axes_of;
+use crate::reference::Reference;
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
@@ -92,9 +93,7 @@ pub struct Known {
 
 impl Known {
     pub fn new(reference: Arc<Reference>, monitor: &Monitor, topic: &str) -> Known {
-        let fields = monitor.fields_of(topic);
-        let slicer = reference.slicer(&fields, &monitor.slicing);
-        let axes = reference::axes_for(Some(&reference), &fields).sliced(slicer);
+        let axes = axes_of(Some(&reference), monitor, topic);
         let blocks = axes.clone().for_panes(monitor.windowing.block()).hash;
         Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks }
     }

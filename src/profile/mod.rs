@@ -49,8 +49,7 @@ pub fn run(options: &Options, stop: &AtomicBool) -> Result<()> {
     }
     let begun = Instant::now();
     let progress = Bar::new(stop)?;
-    let (fields, resolution, slicing) = (monitor.fields(), monitor.resolution, &monitor.slicing);
-    let built = table::reference_of(&options.data, fields, resolution, slicing, &|seen| progress.tell(seen));
+    let built = table::reference_for(&options.data, &monitor, &|seen| progress.tell(seen));
     progress.bar.finish_and_clear();
     let built = built.context("read the data")?;
     let seconds = begun.elapsed().as_secs_f64();

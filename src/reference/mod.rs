@@ -16,8 +16,9 @@ use crate::grid::{Axis, Grid, Vocabulary};
 use crate::rows::{Absent, Column, Rows, Values};
 use crate::schema::{Field, Kind, Role};
 use crate::shard::Axes;
-use crate::slice::{Slicer, Slicing};
+use crate::slice::{Dimension, Slicer, Slicing};
 use crate::tally::counts::Counts;
+use crate::tally::outcome::OutcomeTally;
 use crate::tally::{Chosen, FieldTally, Presence, Tally};
 use slices::SliceCounter;
 pub use slices::{SliceCounts, SliceTallies, Slices};
@@ -39,6 +40,25 @@ pub struct Reference {
     /// By subject. A field that the reference's rows do not have at all is not here.
     pub fields: BTreeMap<String, Counted>,
     pub slices: Slices,
+    /// By what its rows are told apart as groups.
+    pub groups: Vec<Dimension>,
+    /// What the model said and what turned out, of all rows and by slice and group, where the data says so.
+    pub outcomes: Option<Outcomes>,
+}
+
+/// What a reference says of outcomes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcomes {
+    pub classes: Vec<String>,
+    pub whole: OutcomeTally,
+    pub slices: BTreeMap<String, OutcomeTally>,
+}
+
+impl Outcomes {
+    /// Those of a slice or group; `""` is the whole.
+    pub fn of(&self, slice: &str) -> Option<&OutcomeTally> {
+        if slice.is_empty() { Some(&self.whole) } else { self.slices.get(slice) }
+    }
 }
 
 /// An axis and what the reference counts on it.
@@ -82,13 +102,38 @@ impl Reference {
     }
 
     pub fn new(name: &str, rows: u64, fields: BTreeMap<String, Counted>) -> Reference {
-        let slices = Slices::default();
-        Reference { name: name.to_owned(), hash: hash_of(rows, &fields, &slices), rows, fields, slices }
+        let (slices, groups, outcomes) = (Slices::default(), Vec::new(), None);
+        let reference =
+            Reference { name: name.to_owned(), hash: String::new(), rows, fields, slices, groups, outcomes };
+        Reference { hash: hash_of(&reference), ..reference }
     }
 
     /// The same reference with these slices.
     pub fn with(self, slices: Slices) -> Reference {
-        Reference { hash: hash_of(self.rows, &self.fields, &slices), slices, ..self }
+        let reference = Reference { slices, ..self };
+        Reference { hash: hash_of(&reference), ..reference }
+    }
+
+    /// The same reference, which also tells groups apart.
+    pub fn grouped(self, groups: Vec<Dimension>) -> Reference {
+        let reference = Reference { groups, ..self };
+        Reference { hash: hash_of(&reference), ..reference }
+    }
+
+    /// The same, by the columns that it was made of.
+    pub fn grouped_by(self, fields: &[Field], batches: &[Rows], grouping: &Slicing) -> Reference {
+        let columns = |place: usize| batches.iter().filter_map(|batch| batch.columns.get(place)).collect::<Vec<_>>();
+        let of_groups = fields.iter().enumerate().filter(|(_, field)| grouping.is_by(&field.subject));
+        let of_groups = of_groups.map(|(place, field)| (field.subject.as_str(), columns(place)));
+        let of_groups: BTreeMap<_, _> =
+            of_groups.filter(|(_, columns)| !columns.iter().all(|column| is_missing(column))).collect();
+        self.grouped(grouping.choose(&of_groups))
+    }
+
+    /// The same reference, which also says what turned out.
+    pub fn judged(self, outcomes: Option<Outcomes>) -> Reference {
+        let reference = Reference { outcomes, ..self };
+        Reference { hash: hash_of(&reference), ..reference }
     }
 
     pub fn axis(&self, subject: &str) -> Option<&Axis> {
@@ -104,11 +149,13 @@ impl Reference {
         if slice.is_empty() { self.tally(subject) } else { self.slices.counts.get(slice)?.tallies.get(subject) }
     }
 
-    /// The slicer of a log with these fields, by those of the reference's dimensions that are still wanted.
-    pub fn slicer(&self, fields: &[Field], slicing: &Slicing) -> Slicer {
+    /// The slicer of a log with these fields, by those of the reference's dimensions that are still wanted, of slices
+    /// and of groups.
+    pub fn slicer(&self, fields: &[Field], slicing: &Slicing, grouping: &[Vec<String>]) -> Slicer {
         let wanted = self.slices.dimensions.iter().filter(|dimension| slicing.by.contains(&dimension.subjects));
+        let groups = self.groups.iter().filter(|dimension| grouping.contains(&dimension.subjects));
         let is_it = |field: &Field, subject: &str| field.subject == subject && field.kind == Kind::Categorical;
-        Slicer::new(wanted, |subject| fields.iter().position(|field| is_it(field, subject)))
+        Slicer::with_groups(wanted, groups, |subject| fields.iter().position(|field| is_it(field, subject)))
     }
 }
 
@@ -142,7 +189,7 @@ pub fn axes_for(reference: Option<&Reference>, fields: &[Field]) -> Axes {
         hash.text(&field.subject);
         hash.axis(axis);
     }
-    Axes { hash: hash.finish().into(), axes: axes.into(), slicer: Slicer::default() }
+    Axes { hash: hash.finish().into(), axes: axes.into(), slicer: Slicer::default(), answerer: None }
 }
 
 fn fits(axis: &Axis, kind: Kind) -> bool {
@@ -214,22 +261,31 @@ fn vocabulary<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Vocabular
     Vocabulary::new(values.into_iter().take(MOST_VALUES).map(|(value, _)| value.to_owned()))
 }
 
-fn hash_of(rows: u64, fields: &BTreeMap<String, Counted>, slices: &Slices) -> String {
+fn hash_of(reference: &Reference) -> String {
     let mut hash = Hash::default();
-    hash.count(rows);
-    for (subject, counted) in fields {
+    hash.count(reference.rows);
+    for (subject, counted) in &reference.fields {
         hash.text(subject);
         hash.axis(&counted.axis);
         hash.tally(&counted.tally);
     }
     // The names say which dimensions there are.
-    for (name, slice) in &slices.counts {
+    for (name, slice) in &reference.slices.counts {
         hash.text(name);
         hash.counts(&[slice.rows, slice.tallies.len() as u64]);
         for (subject, tally) in &slice.tallies {
             hash.text(subject);
             hash.tally(tally);
         }
+    }
+    for name in reference.groups.iter().flat_map(Dimension::names) {
+        hash.text(&name);
+    }
+    if let Some(outcomes) = &reference.outcomes {
+        // Counts and exact sums have one form each, however they came about.
+        let bytes = postcard::to_stdvec(outcomes).unwrap_or_default();
+        hash.count(bytes.len() as u64);
+        hash.0.update(bytes);
     }
     hash.finish()
 }

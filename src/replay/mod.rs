@@ -96,7 +96,8 @@ pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
             let reference = if reference_file::is_named(path) {
                 reference_file::load(path, fields, resolution).context("read the reference")?
             } else {
-                table::reference(path, fields, resolution, &monitor.slicing).context("read the reference")?
+                let built = table::reference_for(std::slice::from_ref(path), monitor, &|_| true);
+                built.context("read the reference")?.reference
             };
             Ok(Some(Arc::new(reference)))
         }

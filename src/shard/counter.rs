@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 
-use super::{Axes, Learnt, OTHER_VERSIONS, Plan, Progress, Resumed};
+use super::labels::label;
+use super::{Axes, LabelPlan, Labelled, Learnt, OTHER_VERSIONS, Plan, Predicted, Progress, Resumed};
+use crate::outcome::{Id, Prediction};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rows::{Absent, Column, Reason, Rejected, Rows, Values};
+use crate::tally::outcome::OutcomeTally;
 use crate::tally::{Chosen, FieldTally, Tally};
 use crate::time::Time;
 
@@ -49,20 +52,50 @@ struct OpenPane {
 struct Part {
     rows: u64,
     offsets: (i64, i64),
+    /// Empty for a group, of which only outcomes are counted.
     fields: Vec<FieldTally>,
+    outcomes: Option<OutcomeTally>,
 }
 
 impl Part {
-    fn new(axes: &Axes, first: i64) -> Part {
-        Part { rows: 0, offsets: (first, first), fields: axes.axes.iter().map(FieldTally::empty).collect() }
+    fn new(axes: &Axes, is_group: bool, first: i64) -> Part {
+        let counted = if is_group { &[] } else { &*axes.axes };
+        let outcomes = axes.answerer.as_ref().map(|answerer| OutcomeTally::empty(&answerer.axis));
+        Part { rows: 0, offsets: (first, first), fields: counted.iter().map(FieldTally::empty).collect(), outcomes }
     }
 
-    fn count(&mut self, axes: &Axes, columns: &[Column], chosen: Chosen, last: i64) {
+    /// `predictions` are those of the group's rows, of which the ones at `places` are chosen.
+    fn count(&mut self, axes: &Axes, columns: &[Column], chosen: Chosen, last: i64, said: Said) {
         self.rows += chosen.count();
         self.offsets.1 = last;
         for ((tally, axis), column) in self.fields.iter_mut().zip(axes.axes.iter()).zip(columns) {
             tally.observe(axis, column, chosen);
         }
+        if let Some(outcomes) = &mut self.outcomes {
+            chosen.each(|row| {
+                if let Some(prediction) = said.of(row) {
+                    outcomes.add(prediction, None);
+                }
+            });
+        }
+    }
+}
+
+/// What the model said in a group's rows, which ascend.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    rows: &'a [u32],
+    predictions: &'a [Prediction],
+}
+
+impl<'a> Said<'a> {
+    fn of(self, row: usize) -> Option<&'a Prediction> {
+        // A batch of one pane and version has all its rows here, and each at its own place.
+        let at = match self.rows.get(row) {
+            Some(&there) if there as usize == row => row,
+            _ => self.rows.binary_search(&(row as u32)).ok()?,
+        };
+        self.predictions.get(at)
     }
 }
 
@@ -101,10 +134,11 @@ impl Counter {
     pub fn observe(&mut self, rows: &Rows, rejected: &mut Vec<Rejected>) -> Progress {
         let (groups, late) = self.sort_out(rows, rejected);
         let columns: Vec<Column> = self.plan.fields.iter().map(|field| scaled(rows, field)).collect();
-        let (mut counted, mut given) = (0, BTreeMap::new());
+        let (mut counted, mut given, mut predictions) = (0, BTreeMap::new(), Vec::new());
         for group in groups {
-            counted += self.count(rows, &columns, group, &mut given);
+            counted += self.count(rows, &columns, group, &mut given, &mut predictions);
         }
+        let labels = self.labels(rows, rejected);
         let samples = given.into_iter().map(|(version, mut chosen): (_, Vec<u32>)| {
             // Groups are by pane; what is learnt from are the first rows of the log.
             chosen.sort_unstable();
@@ -112,7 +146,31 @@ impl Counter {
         });
         let samples = samples.collect();
         let closed = self.close(self.frontier);
-        Progress { late, counted, samples, ..self.progress(closed) }
+        Progress { late, counted, samples, predictions, labels, ..self.progress(closed) }
+    }
+
+    /// The labels that are in this log too.
+    fn labels(&self, rows: &Rows, rejected: &mut Vec<Rejected>) -> Vec<Labelled> {
+        let Some(plan) = self.plan.joined.as_ref().and_then(|joined| joined.labels.as_ref()) else { return Vec::new() };
+        let mut labels = Vec::new();
+        for row in (0..rows.len()).filter(|&row| has_label(plan, rows, row)) {
+            match label(plan, &self.plan.plausible, rows, row, self.position) {
+                Ok(label) => labels.push(label),
+                Err(reason) => rejected.push(Rejected { offset: rows.offsets[row], reason }),
+            }
+        }
+        labels
+    }
+
+    /// Whether a row has a label and nothing that the model said, so that it is no row to be counted.
+    fn is_label_alone(&self, rows: &Rows, row: usize) -> bool {
+        let labels = self.plan.joined.as_ref().and_then(|joined| joined.labels.as_ref());
+        // A flag that is not there says no, which is nothing by itself.
+        let says = |field: &super::Counted| {
+            let column = &rows.columns[field.column];
+            !matches!(column.values, Values::Flag(_)) && column.absent(row) != Some(Absent::Missing)
+        };
+        labels.is_some_and(|plan| has_label(plan, rows, row)) && !self.plan.fields.iter().any(says)
     }
 
     /// Decides for each row, in the log's order, where it belongs, and moves the frontier along.
@@ -123,6 +181,9 @@ impl Counter {
         let mut groups: Vec<Group> = Vec::new();
         let (mut current, mut late) = (0, 0);
         for row in 0..rows.len() {
+            if self.is_label_alone(rows, row) {
+                continue;
+            }
             let offset = rows.offsets[row];
             let reason = match time.absent(row) {
                 Some(Absent::Mistyped) => Some(Reason::BadTime),
@@ -199,6 +260,7 @@ impl Counter {
         columns: &[Column],
         group: Group,
         samples: &mut BTreeMap<Arc<str>, Vec<u32>>,
+        predictions: &mut Vec<Predicted>,
     ) -> u64 {
         let axes = match (&self.plan.axes, self.versions.get_mut(&group.version)) {
             (Some(axes), _) => axes,
@@ -214,19 +276,47 @@ impl Counter {
         let offsets =
             |chosen: &[u32]| (rows.offsets[chosen[0] as usize], rows.offsets[chosen[chosen.len() - 1] as usize]);
         let (first, last) = offsets(&group.rows);
+        let version = group.version.clone();
         let pane = self.open.entry((group.pane, group.version)).or_insert_with(|| OpenPane {
             axes: axes.clone(),
-            whole: Part::new(axes, first),
+            whole: Part::new(axes, false, first),
             slices: BTreeMap::new(),
         });
+        let OpenPane { axes, whole, slices } = pane;
         let count = group.rows.len();
+        let said: Vec<Prediction> = axes
+            .answerer
+            .iter()
+            .flat_map(|answerer| group.rows.iter().map(|&row| answerer.prediction(columns, row as usize)))
+            .collect();
+        let said = Said { rows: &group.rows, predictions: &said };
         let chosen = if count == rows.len() { Chosen::All(count) } else { Chosen::Some(&group.rows) };
-        pane.whole.count(&pane.axes, columns, chosen, last);
-        let apart = pane.axes.slicer.apart(group.rows.iter().copied(), |place| columns.get(place));
+        whole.count(axes, columns, chosen, last, said);
+        let apart = axes.slicer.apart(group.rows.iter().copied(), |place| columns.get(place));
         for (slice, chosen) in apart.into_iter().enumerate().filter(|(_, chosen)| !chosen.is_empty()) {
             let (first, last) = offsets(&chosen);
-            let part = pane.slices.entry(slice).or_insert_with(|| Part::new(&pane.axes, first));
-            part.count(&pane.axes, columns, Chosen::Some(&chosen), last);
+            let is_group = axes.slicer.is_group(slice);
+            let part = slices.entry(slice).or_insert_with(|| Part::new(axes, is_group, first));
+            part.count(axes, columns, Chosen::Some(&chosen), last, said);
+        }
+        if let (Some(answerer), Some(id)) = (&axes.answerer, self.plan.joined.as_ref().and_then(|joined| joined.id)) {
+            let of_rows = axes.slicer.of_rows(group.rows.iter().copied(), |place| columns.get(place));
+            let Values::Time(instants) = &rows.columns[self.plan.time].values else { return 0 };
+            for ((&row, slices), prediction) in group.rows.iter().zip(of_rows).zip(said.predictions) {
+                let Some(id) = rows.columns[id].text(row as usize).filter(|_| prediction.says_anything(&answerer.axis))
+                else {
+                    continue;
+                };
+                predictions.push(Predicted {
+                    id: Id::of(id),
+                    time: Time(instants.value(row as usize)),
+                    version: version.clone(),
+                    axes: axes.hash.clone(),
+                    slices,
+                    prediction: prediction.clone(),
+                    again: rows.offsets[row as usize] < self.position,
+                });
+            }
         }
         let again = group.rows.partition_point(|&row| rows.offsets[row as usize] < self.position);
         (count - again) as u64
@@ -262,6 +352,8 @@ impl Counter {
             late: 0,
             counted: 0,
             samples: Vec::new(),
+            predictions: Vec::new(),
+            labels: Vec::new(),
         }
     }
 
@@ -275,11 +367,23 @@ impl Counter {
             for (slice, part) in std::iter::once(("".into(), whole)).chain(sliced) {
                 let (model, partition) = (self.plan.model.clone(), self.partition.clone());
                 let key = PaneKey { model, start, version: version.clone(), slice, partition };
-                panes.push(Pane::new(key, axes.hash.clone(), part.rows, part.offsets, &part.fields));
+                panes.push(Pane::new(
+                    key,
+                    axes.hash.clone(),
+                    part.rows,
+                    part.offsets,
+                    &part.fields,
+                    part.outcomes.as_ref(),
+                ));
             }
         }
         panes
     }
+}
+
+/// Whether anything stands where a label should be.
+fn has_label(plan: &LabelPlan, rows: &Rows, row: usize) -> bool {
+    !matches!(rows.columns[plan.value].absent(row), Some(Absent::Missing | Absent::Null))
 }
 
 fn version_of<'a>(plan: &Plan, rows: &'a Rows, row: usize) -> &'a str {

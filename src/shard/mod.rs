@@ -1,17 +1,20 @@
 //! One partition's counting: rows in, closed panes out.
 
 mod counter;
+mod labels;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::grid::Axis;
+use crate::outcome::{Answerer, Id, OutcomeAxis, Prediction, Truth};
 use crate::pane::{Pane, Partition};
 use crate::rows::{Rejected, Rows};
-use crate::schema::Plausible;
+use crate::schema::{Answers, Field, Plausible};
 use crate::slice::Slicer;
 use crate::time::{Span, Time, Windowing};
 use counter::Counter;
+use labels::LabelReader;
 
 /// What one monitor wants of one topic: where its columns are among those that are decoded, and how to cut the stream.
 #[derive(Debug)]
@@ -24,10 +27,41 @@ pub struct Plan {
     /// The column of the version; without one all rows are of version `""`.
     pub version: Option<usize>,
     pub fields: Vec<Counted>,
+    /// What is wanted of rows beside counts, where labels are waited for.
+    pub joined: Option<Joined>,
     /// What to count a version on that has no axes of its own; `None` when each version has to be learnt first.
     pub axes: Option<Axes>,
     /// Versions of a pane measured apart at the most; rows of any further one are counted under [`OTHER_VERSIONS`].
     pub most_versions: usize,
+}
+
+/// Where a log that is joined with labels has what that takes.
+#[derive(Clone, Debug, Default)]
+pub struct Joined {
+    /// The column of the ids, if predictions are in this log.
+    pub id: Option<usize>,
+    /// Where labels are, if they are in this log too.
+    pub labels: Option<LabelPlan>,
+}
+
+/// A log that has labels of a model and nothing else that is wanted of it.
+#[derive(Clone, Debug)]
+pub struct LabelLog {
+    pub model: Arc<str>,
+    pub plausible: Plausible,
+    /// How far behind the latest one a label may be and still be waited for.
+    pub lateness: Span,
+    pub labels: LabelPlan,
+}
+
+/// Where a log has labels.
+#[derive(Clone, Debug)]
+pub struct LabelPlan {
+    pub id: usize,
+    pub time: usize,
+    pub value: usize,
+    /// What labels are told apart by; grids have no part in that.
+    pub axis: OutcomeAxis,
 }
 
 /// The version under which rows are counted once there are too many versions.
@@ -41,13 +75,16 @@ pub struct Counted {
     pub scale: f64,
 }
 
-/// The axes of a plan's fields, in their order, how rows are sliced, and the hash of the reference that fixed both.
+/// The axes of a plan's fields, in their order, how rows are sliced and answers are read, and the hash of the reference
+/// that fixed all that.
 #[derive(Clone, Debug)]
 pub struct Axes {
     pub hash: Arc<str>,
     pub axes: Arc<[Axis]>,
     /// Its columns are those of the fields.
     pub slicer: Slicer,
+    /// The same of it; `None` where the log does not say what the model says.
+    pub answerer: Option<Arc<Answerer>>,
 }
 
 impl Axes {
@@ -57,6 +94,15 @@ impl Axes {
             return self;
         }
         Axes { hash: format!("{}-{}", self.hash, slicer.hash()).into(), slicer, ..self }
+    }
+
+    /// The same axes, on which what the model says is counted too.
+    pub fn answering(self, answers: Option<&Answers>, fields: &[Field]) -> Axes {
+        let Some(answers) = answers else { return self };
+        let answerer = Answerer::new(answers, fields, &self.axes);
+        let said = format!("{answers:?}");
+        let told = answerer.is_some().then(|| format!("{}-{:x}", self.hash, Id::of(&said).0 >> 96));
+        Axes { hash: told.map_or(self.hash, Into::into), answerer: answerer.map(Arc::new), ..self }
     }
 
     /// The same axes for panes of this length, with which panes of another length must not be merged.
@@ -95,6 +141,7 @@ pub struct Resumed {
 pub struct Shard {
     partition: Partition,
     counters: Vec<Counter>,
+    readers: Vec<LabelReader>,
     /// The offset after the last row read.
     next: Option<i64>,
     /// Rows before this offset were looked at before a restart.
@@ -130,17 +177,49 @@ pub struct Progress {
     pub counted: u64,
     /// Rows from which a version's reference is to be learnt, in the order of the plan's fields.
     pub samples: Vec<(Arc<str>, Rows)>,
+    /// What the model said in the rows that were counted, those that were before a restart among them.
+    pub predictions: Vec<Predicted>,
+    /// The same of labels.
+    pub labels: Vec<Labelled>,
+}
+
+/// What the model said in a row, to be joined with its label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicted {
+    pub id: Id,
+    pub time: Time,
+    pub version: Arc<str>,
+    /// The hash of what it was counted on.
+    pub axes: Arc<str>,
+    /// The places of its slices in the slicer of those axes.
+    pub slices: Box<[u16]>,
+    pub prediction: Prediction,
+    /// Whether the row was looked at before a restart.
+    pub again: bool,
+}
+
+/// What turned out of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Labelled {
+    pub id: Id,
+    pub time: Time,
+    pub truth: Truth,
+    /// Whether the row was looked at before a restart.
+    pub again: bool,
 }
 
 impl Shard {
-    pub fn new(partition: Partition, plans: &[Arc<Plan>], resumed: &Resumed) -> Shard {
+    pub fn new(partition: Partition, plans: &[Arc<Plan>], labels: &[Arc<LabelLog>], resumed: &Resumed) -> Shard {
         let counters = plans.iter().map(|plan| Counter::new(plan.clone(), &partition, resumed)).collect();
-        Shard { partition, counters, next: resumed.start, position: resumed.position }
+        let readers = labels.iter().map(|log| LabelReader::new(log.clone(), resumed)).collect();
+        Shard { partition, counters, readers, next: resumed.start, position: resumed.position }
     }
 
     /// Counts a batch, whose offsets ascend.
     pub fn observe(&mut self, rows: &Rows, mut rejected: Vec<Rejected>) -> Report {
-        let progress = self.counters.iter_mut().map(|counter| counter.observe(rows, &mut rejected)).collect();
+        let counted = self.counters.iter_mut().map(|counter| counter.observe(rows, &mut rejected));
+        let mut progress: Vec<Progress> = counted.collect();
+        progress.extend(self.readers.iter_mut().map(|reader| reader.observe(rows, &mut rejected)));
         // Two monitors may turn the same row away; it is one dead letter.
         rejected.sort_by_key(|row| row.offset);
         rejected.dedup_by_key(|row| row.offset);
@@ -159,7 +238,8 @@ impl Shard {
 
     /// Closes all panes, because no more rows will come. The frontier is then where the last one ended.
     pub fn finish(&mut self) -> Report {
-        let progress = self.counters.iter_mut().map(Counter::finish).collect();
+        let mut progress: Vec<Progress> = self.counters.iter_mut().map(Counter::finish).collect();
+        progress.extend(self.readers.iter_mut().map(LabelReader::finish));
         self.report(progress, Vec::new())
     }
 

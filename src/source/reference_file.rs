@@ -19,7 +19,7 @@ pub const EXTENSION: &str = "tidegauge";
 /// A file is this mark, the format's version and the length of the body as little-endian numbers of 4 and 8 bytes, the
 /// body, which is a [`Kept`] in postcard, and the SHA-256 of all that stands before it.
 const MARK: [u8; 8] = *b"tidegref";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: usize = MARK.len() + 4 + 8;
 const DIGEST: usize = 32;
 /// No monitor has so many fields that its file would be larger.
@@ -42,8 +42,11 @@ pub enum FileError {
     Io { path: PathBuf, cause: io::Error },
     #[error("{}: it is not a reference file; `tidegauge profile` makes one", path.display())]
     NotOne { path: PathBuf },
-    #[error("{}: it has the format {version}, and this program reads none after {VERSION}", path.display())]
-    Newer { path: PathBuf, version: u32 },
+    #[error(
+        "{}: it has the format {version}, and this program reads {VERSION}; make it anew with `tidegauge profile`",
+        path.display()
+    )]
+    Format { path: PathBuf, version: u32 },
     #[error("{}: it is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: &'static str },
     #[error(
@@ -93,8 +96,8 @@ pub fn read(path: &Path) -> Result<Kept, FileError> {
     else {
         return Err(damaged("it is cut off"));
     };
-    if version > VERSION {
-        return Err(FileError::Newer { path: path.to_owned(), version });
+    if version != VERSION {
+        return Err(FileError::Format { path: path.to_owned(), version });
     }
     let whole = body.checked_add((HEAD + DIGEST) as u64).filter(|whole| *whole <= LARGEST);
     if whole != Some(length) {
@@ -276,14 +279,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_future_and_one_of_another_kind_are_told_apart() {
+    fn a_file_of_another_format_and_one_of_another_kind_are_told_apart() {
         let folder = folder();
         let path = folder.path().join("a.tidegauge");
         let mut bytes = kept().bytes().expect("it can be written");
-        bytes[MARK.len()] = 2;
+        bytes[MARK.len()] = 9;
         fs::write(&path, &bytes).expect("it can be written");
         let said = |path: &Path| load(path, &[], 64).expect_err("it cannot be read").to_string();
-        assert!(said(&path).ends_with("it has the format 2, and this program reads none after 1"), "{}", said(&path));
+        assert!(
+            said(&path).ends_with("and this program reads 2; make it anew with `tidegauge profile`"),
+            "{}",
+            said(&path)
+        );
         fs::write(&path, "PAR1").expect("it can be written");
         assert!(said(&path).contains("it is not a reference file"));
         assert!(said(&folder.path().join("b.tidegauge")).contains("No such file"));

@@ -48,7 +48,7 @@ fn pane(model: &str, start: i64, rows: u64) -> Pane {
         slice: "country=US".into(),
         partition: partition(0),
     };
-    Pane::new(key, "axes".into(), rows, (3, 9), &[])
+    Pane::new(key, "axes".into(), rows, (3, 9), &[], None)
 }
 
 fn position(next: i64) -> Position {

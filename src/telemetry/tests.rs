@@ -186,6 +186,8 @@ fn eventful() -> Telemetry {
         late: 1,
         counted: 8,
         samples: vec![],
+        predictions: vec![],
+        labels: vec![],
     };
     telemetry.reported(&Report {
         partition: partition(0),

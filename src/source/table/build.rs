@@ -54,10 +54,11 @@ pub fn reference(
     resolution: usize,
     slicing: &Slicing,
 ) -> Result<Reference, TableError> {
-    reference_of(&[path.to_owned()], fields, resolution, slicing, &|_| true).map(|built| built.reference)
+    reference_of(&[path.to_owned()], fields, resolution, slicing, &Slicing::default(), &|_| true)
+        .map(|built| built.reference)
 }
 
-/// The reference that some files make together. `go_on` is told of the progress, and says whether to go on.
+/// The reference that some files make together, sliced and told apart as groups. `go_on` is told of the progress, and says whether to go on.
 ///
 /// It is the one that [`Reference::build_in_slices`] would make of all rows, in memory that does not grow with them:
 /// some 24 MiB for each field, and 256 MiB for all as far as there are not hundreds, beside the few megabytes of rows
@@ -72,6 +73,7 @@ pub fn reference_of(
     fields: &[Field],
     resolution: usize,
     slicing: &Slicing,
+    grouping: &Slicing,
     go_on: &(dyn Fn(Progress) -> bool + Sync),
 ) -> Result<Built, TableError> {
     let mut tables = Vec::new();
@@ -81,7 +83,8 @@ pub fn reference_of(
     Table::unite(&mut tables);
     let memory = (MEMORY / fields.len().max(1)).clamp(LEAST, MOST);
     let mut surveys: Vec<Survey> = fields.iter().map(|field| Survey::new(field, resolution, memory)).collect();
-    let dimensions: Vec<Option<Vec<usize>>> = slicing.by.iter().map(|subjects| places_of(subjects, fields)).collect();
+    let by = slicing.by.iter().chain(&grouping.by);
+    let dimensions: Vec<Option<Vec<usize>>> = by.map(|subjects| places_of(subjects, fields)).collect();
     let combinations: Vec<Mutex<Combinations>> = dimensions.iter().map(|_| Mutex::default()).collect();
     let (mut open, mut pass, mut rows) = ((0..fields.len()).collect::<Vec<usize>>(), 1, None);
     while !open.is_empty() {
@@ -119,7 +122,9 @@ pub fn reference_of(
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         of.as_ref().is_some_and(is_there).then_some(found)
     });
-    let dimensions = slicing.choose_among(combinations.collect());
+    let mut combinations: Vec<_> = combinations.collect();
+    let groups = grouping.choose_among(combinations.split_off(slicing.by.len()));
+    let dimensions = slicing.choose_among(combinations);
     let subjects: Vec<&str> = places.iter().map(|&place| fields[place].subject.as_str()).collect();
     let slicer = Slicer::new(&dimensions, |subject| subjects.iter().position(|known| *known == subject));
     let slices = slicer.names().len();
@@ -149,7 +154,7 @@ pub fn reference_of(
     }
     let rows_of: Vec<u64> = rows_of.into_iter().map(AtomicU64::into_inner).collect();
     let slices = Slices::gathered(dimensions, slicer.names(), &rows_of, sliced);
-    let reference = Reference::new(&name(paths), seen, counted).with(slices);
+    let reference = Reference::new(&name(paths), seen, counted).with(slices).grouped(groups);
     let distinct = surveys.iter().filter_map(|survey| Some((survey.field().subject.clone(), survey.distinct()?)));
     Ok(Built { reference, distinct: distinct.collect(), passes: pass })
 }
@@ -178,34 +183,34 @@ fn none_of(tables: &[Table], fields: &[Field], paths: &[PathBuf]) -> TableError 
 }
 
 /// Whether a pass saw as many rows as the first one.
-fn check(tables: &[Table], rows: u64, seen: u64) -> Result<(), TableError> {
+pub(super) fn check(tables: &[Table], rows: u64, seen: u64) -> Result<(), TableError> {
     let path = || tables.first().map(|table| table.path().to_owned()).unwrap_or_default();
     if rows == seen { Ok(()) } else { Err(TableError::Changed { path: path() }) }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked while holding it ends the scan as well.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is done with a batch, and with its columns in this order.
-type Visit<'a> = dyn Fn(&Rows, &mut dyn Iterator<Item = usize>) + Sync + 'a;
+pub(super) type Visit<'a> = dyn Fn(&Rows, &mut dyn Iterator<Item = usize>) + Sync + 'a;
 
 /// A pass over all rows.
-struct Scan<'a> {
-    pass: u32,
-    is_last: bool,
+pub(super) struct Scan<'a> {
+    pub pass: u32,
+    pub is_last: bool,
     /// Rows of the passes before it.
-    before: u64,
+    pub before: u64,
     /// The lookups that are read.
-    places: &'a [usize],
-    go_on: &'a (dyn Fn(Progress) -> bool + Sync),
+    pub places: &'a [usize],
+    pub go_on: &'a (dyn Fn(Progress) -> bool + Sync),
 }
 
 impl Scan<'_> {
     /// Shows every batch to `visit`, and in which order to take its columns, on as many threads as there are cores and
     /// in no particular order of batches. Returns how many rows there were.
-    fn run(&self, tables: &[Table], visit: &Visit) -> Result<u64, TableError> {
+    pub fn run(&self, tables: &[Table], visit: &Visit) -> Result<u64, TableError> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let bytes = tables.iter().map(Table::bytes).sum();
         let (rows, mut before) = (AtomicU64::new(0), 0);

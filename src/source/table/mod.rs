@@ -7,6 +7,7 @@ mod parquet;
 mod csv;
 mod lines;
 mod build;
+mod judged;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
 use crate::schema::{Kind, Path};
 pub use build::{Built, Progress, reference, reference_of};
 use csv::Csv;
+pub use judged::reference_for;
 use lines::{LineError, Lines, Text};
 pub use lookup::Lookup;
 use lookup::{Shape, locate, resolve};

@@ -251,8 +251,8 @@ fn several_files_are_one_data_set_and_what_is_read_in_passes_is_what_is_read_at_
     let mixed = [folder.file("a.parquet", &as_parquet()), folder.file("b.ndjson", &as_ndjson())];
     for (paths, rows) in [(&csv[..], ROWS), (&one, ROWS), (&mixed, 2 * ROWS)] {
         for resolution in [2, 100, 20_000] {
-            let built =
-                reference_of(paths, &fields(), resolution, &Slicing::default(), &|_| true).expect("a reference");
+            let built = reference_of(paths, &fields(), resolution, &Slicing::default(), &Slicing::default(), &|_| true)
+                .expect("a reference");
             assert_eq!(built.reference.rows, rows as u64);
             assert_eq!(built.reference.fields, whole(paths, &fields(), resolution).fields);
             assert_eq!(built.reference.hash, whole(paths, &fields(), resolution).hash);
@@ -260,7 +260,9 @@ fn several_files_are_one_data_set_and_what_is_read_in_passes_is_what_is_read_at_
         }
     }
     let built = |paths: &[PathBuf]| {
-        reference_of(paths, &fields(), 100, &Slicing::default(), &|_| true).expect("a reference").reference
+        reference_of(paths, &fields(), 100, &Slicing::default(), &Slicing::default(), &|_| true)
+            .expect("a reference")
+            .reference
     };
     assert_eq!(built(&csv).hash, built(&one).hash);
     assert_eq!(built(&csv).name, "1.csv and 1 more");
@@ -280,14 +282,15 @@ fn the_progress_is_told_and_can_be_ended() {
         told.lock().expect("nobody panicked").push(progress);
         true
     };
-    reference_of(&paths, &fields(), 100, &Slicing::default(), &tell).expect("a reference");
+    reference_of(&paths, &fields(), 100, &Slicing::default(), &Slicing::default(), &tell).expect("a reference");
     let told: Vec<Progress> = told.into_inner().expect("nobody panicked");
     let bytes = paths.iter().map(|path| path.metadata().expect("it is there").len()).sum::<u64>();
     assert!(told.iter().all(|progress| progress.position <= bytes && progress.bytes == bytes));
     let last = told.last().expect("there was some");
     assert_eq!((last.rows, last.position, last.pass, last.is_last), (2 * ROWS as u64, bytes, 2, true));
     let refuse = |progress: Progress| !progress.is_last;
-    let refused = reference_of(&paths, &fields(), 100, &Slicing::default(), &refuse).map(|built| built.passes);
+    let refused = reference_of(&paths, &fields(), 100, &Slicing::default(), &Slicing::default(), &refuse)
+        .map(|built| built.passes);
     assert!(matches!(refused, Err(TableError::Interrupted)));
 }
 
