@@ -18,6 +18,9 @@ mod compare;
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 
+/// What joins keep, for the daemon without its edges.
+mod shelf;
+
 /// Counting is a function of the log.
 mod counting;
 

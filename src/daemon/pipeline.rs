@@ -103,7 +103,8 @@ impl Pipeline {
             }
             subscribers.push(Subscriber { monitor: monitor.clone(), reference: reference.clone() });
             let (state, panes, learnt, blocks) = (kept.state, kept.panes, kept.learnt, kept.blocks);
-            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks });
+            let (delays, ledger) = (Vec::new(), Arc::new(crate::join::Blank));
+            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks, delays, ledger });
         }
         let topics = topics(&subscribers);
         let plan = |topic| TopicPlan::new(topic, &subscribers, config.limits.versions);
@@ -250,6 +251,7 @@ impl Pipeline {
                 round.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
             }
             Effect::Late { model, rows } => outlets.telemetry.late(&model, rows),
+            Effect::Joined { .. } => {}
             Effect::Expired { model, before } => round.commit.expired.push((model, before)),
             Effect::Folded(block) => round.commit.blocks.push(*block),
             Effect::Forgotten { model, before } => round.commit.forgotten.push((model, before)),

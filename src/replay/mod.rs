@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config;
 use crate::engine::{Effect, Engine, Event, Start, State};
+use crate::join::Blank;
 use crate::lane::Lane;
 use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
@@ -184,8 +185,10 @@ impl<'a> Replay<'a> {
             let power = Power::new(injection, &injector.subjects());
             injected.push((injector, power));
         }
-        let (learnt, panes, blocks) = (Vec::new(), Vec::new(), Vec::new());
-        let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks };
+        let (learnt, panes, blocks, delays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // Of a file no more is kept than while it is read.
+        let ledger = Arc::new(Blank);
+        let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks, delays, ledger };
         let mut engine = Engine::new([start]);
         let mut lanes = BTreeMap::new();
         for topic in topics(std::slice::from_ref(&subscriber)) {
@@ -314,6 +317,7 @@ impl<'a> Replay<'a> {
                         }
                     }
                     Effect::Late { rows, .. } => self.summary.late += rows,
+                    Effect::Joined { fared, .. } => self.summary.joined(fared),
                     Effect::Expired { .. } | Effect::Folded(_) | Effect::Forgotten { .. } => {}
                 }
             }

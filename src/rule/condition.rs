@@ -170,6 +170,12 @@ impl Condition {
         &self.names
     }
 
+    /// Whether it names a figure that changes as labels come.
+    pub fn needs_labels(&self) -> bool {
+        let needs = |name: &Name| stat::find(name.family, name.statistic)?.on.outcomes().map(|asked| asked.needs);
+        self.names.iter().any(|name| needs(name) == Some(stat::Needs::Labels))
+    }
+
     /// Whether it is asked for each subject, rather than once a window.
     pub fn is_per_subject(&self) -> bool {
         self.floating().next().is_some()

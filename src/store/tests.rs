@@ -57,7 +57,7 @@ fn position(next: i64) -> Position {
 
 fn state(published: i64) -> State {
     let key = AlertKey { rule: "Drift".into(), version: "7".into(), slice: "".into(), subject: "income".into() };
-    let active = Active { id: "episode".into(), since: Time(5), windows: 2, firing: true };
+    let active = Active { id: "episode".into(), since: Time(5), windows: 2, last: Time(9), firing: true };
     State { published: Time(published), alerts: vec![(key, active)], ..State::default() }
 }
 
