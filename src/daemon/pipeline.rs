@@ -251,7 +251,7 @@ impl Pipeline {
                 round.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
             }
             Effect::Late { model, rows } => outlets.telemetry.late(&model, rows),
-            Effect::Joined { .. } => {}
+            Effect::Joined { model, fared } => outlets.telemetry.joined(&model, &fared),
             Effect::Expired { model, before } => round.commit.expired.push((model, before)),
             Effect::Folded(block) => round.commit.blocks.push(*block),
             Effect::Forgotten { model, before } => round.commit.forgotten.push((model, before)),
