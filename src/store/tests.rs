@@ -94,6 +94,8 @@ fn step(n: i64) -> Commit {
         learnt: vec![learnt("credit")],
         blocks: vec![block("credit", n, n as u64)],
         forgotten: vec![("credit".into(), Time(n - 3))],
+        joined: vec![],
+        records: vec![],
         letters: vec![letter(n as u64)],
     }
 }
