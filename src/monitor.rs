@@ -251,8 +251,7 @@ impl Monitor {
     /// The topic of the log that carries what the model says, where that can be right or wrong.
     pub fn answering(&self) -> Option<&str> {
         let answers = self.schema.answers.as_ref()?;
-        let said = answers.scores.iter().map(String::as_str).chain(["prediction", "value"]);
-        let said: Vec<&str> = said.collect();
+        let said: Vec<&str> = answers.said().collect();
         let carries =
             |input: &&Input| input.fields.iter().any(|&field| said.contains(&self.fields()[field].subject.as_str()));
         self.inputs.iter().find(carries).map(|input| input.topic.as_str())
