@@ -1,11 +1,13 @@
 //! Tests of the store: what comes back, after a crash and after damage too.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::block::Series;
+use crate::block::{BlockKey, Series};
 use crate::pane::PaneKey;
 use crate::rule::alert::{Active, AlertKey};
 
