@@ -509,7 +509,13 @@ def regression(name, rows, quantile=0.9):
     r2 = None
     if len(set(label)) > 1:
         variance = np.var(label)
-        ends = (None, None) if n < 2 else (1 - mse[2] / variance, 1 - mse[1] / variance)
+        # The labels' variance is known to about its own, as if they were normal.
+        share = [x if x is None else x / variance for x in mse]
+        by_labels = Z * math.sqrt(2 / n) * share[0]
+        ends = (None, None)
+        if n > 1:
+            ends = (1 - share[0] - math.hypot(share[2] - share[0], by_labels),
+                    min(1 - share[0] + math.hypot(share[0] - share[1], by_labels), 1.0))
         r2 = (metrics.r2_score(label, predicted), *ends)
         assert np.isclose(r2[0], 1 - mse[0] / variance, atol=1e-9)
     expected = {
