@@ -3,9 +3,11 @@
 // What several of them need.
 mod area;
 mod bins;
+mod groups;
 mod jensen_shannon;
 mod kolmogorov;
 mod limits;
+mod mover;
 mod outcomes;
 mod power;
 mod proportion;
@@ -14,6 +16,7 @@ mod smirnov;
 mod steps;
 mod student;
 
+pub mod against_rest;
 pub mod anderson_darling;
 pub mod attribution;
 pub mod chi_squared;
@@ -24,7 +27,9 @@ pub mod energy_distance;
 pub mod error_rate;
 pub mod fisher_exact;
 pub mod g_test;
+pub mod group_rates;
 pub mod hellinger;
+pub mod inequality;
 pub mod js_distance;
 pub mod js_divergence;
 pub mod kl_divergence;
@@ -39,6 +44,7 @@ pub mod missing_rate;
 pub mod nan_rate;
 pub mod null_rate;
 pub mod out_of_range_rate;
+pub mod parity;
 pub mod psi;
 pub mod rows;
 pub mod rows_per_second;
@@ -71,13 +77,16 @@ mod sparse;
 use crate::grid::Axis;
 use crate::measurement::Family;
 use crate::tally::FieldTally;
+use crate::tally::outcome::Confusion;
 use crate::time::Span;
 
 use area::{Area, area, outer_areas, within};
 use bins::Bins;
+use groups::{Decided, Rate};
 use jensen_shannon::divergence;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf};
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
+use mover::{Bounded, errors_of, pairs_of};
 pub use outcomes::{Asked, Choices, Group, Needs, Of, Outcomes, Task};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
@@ -286,6 +295,15 @@ pub enum Undefined {
     Withheld { least: u64 },
     #[error("fewer than two groups that are large enough")]
     TooFewGroups,
+    #[error("fewer than two groups with a row that {what}")]
+    NothingInGroups {
+        /// Completes the sentence: `is positive`, `was chosen`.
+        what: &'static str,
+    },
+    #[error("zero in every group")]
+    ZeroInEveryGroup,
+    #[error("no feature is said to condition it on")]
+    NoCondition,
     #[error("how long labels take is not known yet")]
     NoDelays,
 }
@@ -328,6 +346,41 @@ pub const ALL: &[&Statistic] = &[
     &fisher_exact::ROW,
     &coverage::COVERAGE,
     &coverage::EXPECTED_COVERAGE,
+    &group_rates::SELECTION_RATE,
+    &group_rates::TRUE_POSITIVE_RATE,
+    &group_rates::FALSE_POSITIVE_RATE,
+    &group_rates::TRUE_NEGATIVE_RATE,
+    &group_rates::FALSE_NEGATIVE_RATE,
+    &group_rates::POSITIVE_PREDICTIVE_VALUE,
+    &group_rates::NEGATIVE_PREDICTIVE_VALUE,
+    &group_rates::ACCURACY_OF_GROUP,
+    &group_rates::CALIBRATION_GAP,
+    &parity::DEMOGRAPHIC_PARITY_DIFFERENCE,
+    &parity::DEMOGRAPHIC_PARITY_RATIO,
+    &parity::EQUAL_OPPORTUNITY_DIFFERENCE,
+    &parity::EQUAL_OPPORTUNITY_RATIO,
+    &parity::EQUALIZED_ODDS_DIFFERENCE,
+    &parity::EQUALIZED_ODDS_RATIO,
+    &parity::AVERAGE_ODDS_DIFFERENCE,
+    &parity::PREDICTIVE_PARITY_DIFFERENCE,
+    &parity::PREDICTIVE_EQUALITY_DIFFERENCE,
+    &parity::TREATMENT_EQUALITY_DIFFERENCE,
+    &parity::ACCURACY_DIFFERENCE,
+    &inequality::THEIL_INDEX,
+    &inequality::GENERALIZED_ENTROPY_INDEX,
+    &inequality::BETWEEN_GROUP_THEIL_INDEX,
+    &inequality::BETWEEN_GROUP_GENERALIZED_ENTROPY_INDEX,
+    &against_rest::DPPL,
+    &against_rest::DI,
+    &against_rest::DCA,
+    &against_rest::DCR,
+    &against_rest::RD,
+    &against_rest::SD,
+    &against_rest::DAR,
+    &against_rest::DRR,
+    &against_rest::AD,
+    &against_rest::TE,
+    &against_rest::CDDPL,
     &attribution::NDCG,
     &attribution::NORMALISED_L1,
 ];
