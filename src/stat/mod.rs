@@ -66,9 +66,15 @@ mod golden;
 #[cfg(test)]
 mod golden_bins;
 #[cfg(test)]
+mod golden_fairness;
+#[cfg(test)]
 mod golden_ranks;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod laws_fairness;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -88,6 +94,8 @@ use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf}
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
 use mover::{Bounded, errors_of, pairs_of};
 pub use outcomes::{Asked, Choices, Group, Needs, Of, Outcomes, Task};
+#[cfg(test)]
+use people::{People, Person};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use proportion::proportion;
