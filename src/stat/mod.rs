@@ -4,11 +4,13 @@
 mod area;
 mod bins;
 mod interval;
+mod groups;
 mod jensen_shannon;
 mod kolmogorov;
 mod levels;
 mod limits;
 mod matrix;
+mod mover;
 mod outcomes;
 mod power;
 mod probabilities;
@@ -19,6 +21,7 @@ mod steps;
 mod student;
 
 pub mod agreement;
+pub mod against_rest;
 pub mod anderson_darling;
 pub mod attribution;
 pub mod average_precision;
@@ -35,8 +38,10 @@ pub mod error_quantiles;
 pub mod error_rate;
 pub mod fisher_exact;
 pub mod g_test;
+pub mod group_rates;
 pub mod hellinger;
 pub mod highest;
+pub mod inequality;
 pub mod js_distance;
 pub mod js_divergence;
 pub mod kl_divergence;
@@ -52,6 +57,7 @@ pub mod missing_rate;
 pub mod nan_rate;
 pub mod null_rate;
 pub mod out_of_range_rate;
+pub mod parity;
 pub mod psi;
 pub mod regression;
 pub mod roc_auc;
@@ -75,13 +81,19 @@ mod golden;
 #[cfg(test)]
 mod golden_bins;
 #[cfg(test)]
+mod golden_fairness;
+#[cfg(test)]
 mod golden_performance;
 #[cfg(test)]
 mod golden_ranks;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod laws_fairness;
+#[cfg(test)]
 mod laws_performance;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -96,6 +108,7 @@ use crate::time::Span;
 
 use area::{Area, area, outer_areas, within};
 use bins::Bins;
+use groups::{Decided, Rate};
 #[cfg(test)]
 use interval::student_quantile;
 use interval::{Z, average, mean, mean_of, normal, recovered};
@@ -104,7 +117,10 @@ use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf}
 use levels::{Level, Levels};
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
 use matrix::{Gradient, Matrix};
+use mover::{Bounded, errors_of, pairs_of};
 pub use outcomes::{Asked, Choices, Group, Needs, Of, Outcomes, Task};
+#[cfg(test)]
+use people::{People, Person};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use probabilities::{Probability, probabilities};
@@ -317,6 +333,15 @@ pub enum Undefined {
     Withheld { least: u64 },
     #[error("fewer than two groups that are large enough")]
     TooFewGroups,
+    #[error("fewer than two groups with a row that {what}")]
+    NothingInGroups {
+        /// Completes the sentence: `is positive`, `was chosen`.
+        what: &'static str,
+    },
+    #[error("zero in every group")]
+    ZeroInEveryGroup,
+    #[error("no feature is said to condition it on")]
+    NoCondition,
     #[error("how long labels take is not known yet")]
     NoDelays,
 }
@@ -403,6 +428,41 @@ pub const ALL: &[&Statistic] = &[
     &error_quantiles::P05,
     &error_quantiles::P50,
     &error_quantiles::P95,
+    &group_rates::SELECTION_RATE,
+    &group_rates::TRUE_POSITIVE_RATE,
+    &group_rates::FALSE_POSITIVE_RATE,
+    &group_rates::TRUE_NEGATIVE_RATE,
+    &group_rates::FALSE_NEGATIVE_RATE,
+    &group_rates::POSITIVE_PREDICTIVE_VALUE,
+    &group_rates::NEGATIVE_PREDICTIVE_VALUE,
+    &group_rates::ACCURACY_OF_GROUP,
+    &group_rates::CALIBRATION_GAP,
+    &parity::DEMOGRAPHIC_PARITY_DIFFERENCE,
+    &parity::DEMOGRAPHIC_PARITY_RATIO,
+    &parity::EQUAL_OPPORTUNITY_DIFFERENCE,
+    &parity::EQUAL_OPPORTUNITY_RATIO,
+    &parity::EQUALIZED_ODDS_DIFFERENCE,
+    &parity::EQUALIZED_ODDS_RATIO,
+    &parity::AVERAGE_ODDS_DIFFERENCE,
+    &parity::PREDICTIVE_PARITY_DIFFERENCE,
+    &parity::PREDICTIVE_EQUALITY_DIFFERENCE,
+    &parity::TREATMENT_EQUALITY_DIFFERENCE,
+    &parity::ACCURACY_DIFFERENCE,
+    &inequality::THEIL_INDEX,
+    &inequality::GENERALIZED_ENTROPY_INDEX,
+    &inequality::BETWEEN_GROUP_THEIL_INDEX,
+    &inequality::BETWEEN_GROUP_GENERALIZED_ENTROPY_INDEX,
+    &against_rest::DPPL,
+    &against_rest::DI,
+    &against_rest::DCA,
+    &against_rest::DCR,
+    &against_rest::RD,
+    &against_rest::SD,
+    &against_rest::DAR,
+    &against_rest::DRR,
+    &against_rest::AD,
+    &against_rest::TE,
+    &against_rest::CDDPL,
     &attribution::NDCG,
     &attribution::NORMALISED_L1,
 ];
