@@ -80,7 +80,7 @@ pub fn replay(monitor: &Path, data: &Path) -> Replayed {
 fn replay_with(monitor: &Path, data: &Path, labels: &[PathBuf]) -> Replayed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
     let command = command.arg("replay").arg(data).arg("--monitor").arg(monitor).args(["--format", "json"]);
-    labels.iter().for_each(|labels| drop(command.arg("--labels").arg(labels)));
+    let command = labels.iter().fold(command, |command, labels| command.arg("--labels").arg(labels));
     let output = command.output().expect("the binary can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut replayed = Replayed::default();
