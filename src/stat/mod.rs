@@ -126,7 +126,7 @@ use people::{People, Person};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use probabilities::{Probability, probabilities};
-use proportion::{proportion, share, wilson};
+use proportion::{proportion, share, wilson, wilson_at};
 #[cfg(test)]
 use sample::{Judged, Sample, case, numbers_and_labels, outcome_case, outcomes as counted_outcomes};
 use sides::Numbers;
