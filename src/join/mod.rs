@@ -296,7 +296,11 @@ impl Join {
                 Kept { tally: stored.unwrap_or_else(|| OutcomeTally::empty(axis)), is_changed: true }
             });
             kept.is_changed = true;
-            if is_in { kept.tally.add(&held.prediction, truth) } else { kept.tally.remove(&held.prediction, truth) }
+            if is_in {
+                kept.tally.add(axis, &held.prediction, truth);
+            } else {
+                kept.tally.remove(axis, &held.prediction, truth);
+            }
         }
     }
 

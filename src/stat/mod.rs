@@ -3,6 +3,7 @@
 // What several of them need.
 mod area;
 mod bins;
+mod expected;
 mod jensen_shannon;
 mod kolmogorov;
 mod limits;
@@ -22,6 +23,10 @@ pub mod cramers_v;
 pub mod cramer_von_mises;
 pub mod energy_distance;
 pub mod error_rate;
+pub mod estimate;
+pub mod estimate_auc;
+pub mod estimate_gap;
+pub mod estimate_macro;
 pub mod fisher_exact;
 pub mod g_test;
 pub mod hellinger;
@@ -60,9 +65,13 @@ mod golden;
 #[cfg(test)]
 mod golden_bins;
 #[cfg(test)]
+mod golden_estimate;
+#[cfg(test)]
 mod golden_ranks;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod laws_estimate;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -75,6 +84,7 @@ use crate::time::Span;
 
 use area::{Area, area, outer_areas, within};
 use bins::Bins;
+use expected::{Figure, Part, Ranked, choices, enough, of_calibration, parts, reading};
 use jensen_shannon::divergence;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf};
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
@@ -83,7 +93,10 @@ pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use proportion::proportion;
 #[cfg(test)]
-use sample::{Judged, Sample, case, numbers_and_labels, outcome_case, outcomes as counted_outcomes};
+use sample::{
+    Judged, Sample, again as counted_again, case, numbers_and_labels, outcome_case, outcomes as counted_outcomes,
+    outcomes_on as counted_on,
+};
 use sides::Numbers;
 use smirnov::smirnov_sf;
 use steps::Step;
@@ -328,6 +341,23 @@ pub const ALL: &[&Statistic] = &[
     &fisher_exact::ROW,
     &coverage::COVERAGE,
     &coverage::EXPECTED_COVERAGE,
+    &estimate::ACCURACY,
+    &estimate::PRECISION,
+    &estimate::RECALL,
+    &estimate::SPECIFICITY,
+    &estimate::F1,
+    &estimate_auc::ROC_AUC,
+    &estimate::TRUE_POSITIVES,
+    &estimate::FALSE_POSITIVES,
+    &estimate::FALSE_NEGATIVES,
+    &estimate::TRUE_NEGATIVES,
+    &estimate::BUSINESS_VALUE,
+    &estimate_macro::PRECISION,
+    &estimate_macro::RECALL,
+    &estimate_macro::F1,
+    &estimate_auc::ROC_AUC_MACRO,
+    &estimate_gap::ACCURACY,
+    &estimate_gap::ROC_AUC,
     &attribution::NDCG,
     &attribution::NORMALISED_L1,
 ];
