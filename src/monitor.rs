@@ -242,11 +242,16 @@ impl Monitor {
         Some(self.subject_of(&input.topic))
     }
 
+    /// Whether it wants rows or labels of a topic.
+    pub fn reads(&self, topic: &str) -> bool {
+        let has_labels = self.labels.as_ref().is_some_and(|labels| labels.topic == topic);
+        has_labels || self.inputs.iter().any(|input| input.topic == topic)
+    }
+
     /// The topic of the log that carries what the model says, where that can be right or wrong.
     pub fn answering(&self) -> Option<&str> {
         let answers = self.schema.answers.as_ref()?;
-        let said = answers.scores.iter().map(String::as_str).chain(["prediction", "value"]);
-        let said: Vec<&str> = said.collect();
+        let said: Vec<&str> = answers.said().collect();
         let carries =
             |input: &&Input| input.fields.iter().any(|&field| said.contains(&self.fields()[field].subject.as_str()));
         self.inputs.iter().find(carries).map(|input| input.topic.as_str())

@@ -1,12 +1,15 @@
 //! What a model's rows mean: where the time, the version and each measured field are found.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::time::{Span, Time};
 
@@ -102,12 +105,22 @@ pub struct Field {
 }
 
 /// What stands for the values of a category, so that they themselves are in no count, name, record or file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// What is stored or shown of a disguise says neither which values there are nor how they are hidden.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Disguise {
     /// Each value has a name, and one without is told as none of them.
-    Named(BTreeMap<String, String>),
+    Named(Names),
     /// The first 12 hex digits of the value's HMAC-SHA-256 under a secret.
     Hashed(Secret),
+}
+
+/// The names that stand for values. What is stored of them is their fingerprint, by which two are compared.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Names {
+    #[serde(skip)]
+    names: Arc<BTreeMap<String, String>>,
+    fingerprint: String,
 }
 
 /// The key of a hash. What is stored of it is its fingerprint, by which two are compared; it is never shown.
@@ -116,6 +129,17 @@ pub struct Secret {
     #[serde(skip)]
     key: Arc<[u8]>,
     fingerprint: String,
+}
+
+impl Names {
+    fn new(names: BTreeMap<String, String>) -> Names {
+        let mut hash = Sha256::new();
+        for part in names.iter().flat_map(|(value, name)| [value, name]) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Names { fingerprint: hex(&hash.finalize()[..6]), names: names.into() }
+    }
 }
 
 impl Secret {
@@ -129,19 +153,45 @@ impl Secret {
     }
 }
 
-impl PartialEq for Secret {
-    fn eq(&self, other: &Secret) -> bool {
-        self.fingerprint == other.fingerprint
-    }
+/// Two are the same if their fingerprints are, and no more than those is shown.
+macro_rules! known_by_fingerprint {
+    ($kind:ident) => {
+        impl PartialEq for $kind {
+            fn eq(&self, other: &$kind) -> bool {
+                self.fingerprint == other.fingerprint
+            }
+        }
+
+        impl Eq for $kind {}
+
+        impl PartialOrd for $kind {
+            fn partial_cmp(&self, other: &$kind) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $kind {
+            fn cmp(&self, other: &$kind) -> Ordering {
+                self.fingerprint.cmp(&other.fingerprint)
+            }
+        }
+
+        impl Hash for $kind {
+            fn hash<H: Hasher>(&self, hasher: &mut H) {
+                self.fingerprint.hash(hasher);
+            }
+        }
+
+        impl fmt::Debug for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($kind), self.fingerprint)
+            }
+        }
+    };
 }
 
-impl Eq for Secret {}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secret({})", self.fingerprint)
-    }
-}
+known_by_fingerprint!(Names);
+known_by_fingerprint!(Secret);
 
 fn hash(key: &[u8], text: &str) -> [u8; 32] {
     // Any length is a good length of this key, so there is nothing that could fail.
@@ -155,11 +205,19 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Disguise {
+    /// What stands for values that have no name.
+    pub const UNNAMED: &str = "unnamed";
+
+    /// The disguise by which each of these values has this name.
+    pub fn named(names: BTreeMap<String, String>) -> Disguise {
+        Disguise::Named(Names::new(names))
+    }
+
     /// What stands for a value.
-    pub fn of(&self, value: &str) -> String {
+    pub fn of(&self, value: &str) -> Cow<'_, str> {
         match self {
-            Disguise::Named(names) => names.get(value).map_or("unnamed", String::as_str).to_owned(),
-            Disguise::Hashed(secret) => hex(&hash(&secret.key, value)[..6]),
+            Disguise::Named(Names { names, .. }) => names.get(value).map_or(Disguise::UNNAMED, String::as_str).into(),
+            Disguise::Hashed(secret) => hex(&hash(&secret.key, value)[..6]).into(),
         }
     }
 }
@@ -205,6 +263,18 @@ pub struct Answers {
     pub choice: Choice,
     /// The subject of the score of each class; empty where there are none.
     pub scores: Vec<String>,
+}
+
+impl Answers {
+    /// The subjects of the fields that say it.
+    pub fn said(&self) -> impl Iterator<Item = &str> {
+        let answer = match (self.choice, self.classes.is_empty()) {
+            (Choice::Said, true) => Some("value"),
+            (Choice::Said, false) => Some("prediction"),
+            (Choice::AtLeast(_) | Choice::Likeliest, _) => None,
+        };
+        answer.into_iter().chain(self.scores.iter().map(String::as_str))
+    }
 }
 
 /// How it is known which class a row's answer is.

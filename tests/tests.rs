@@ -24,6 +24,9 @@ mod shelf;
 /// Counting is a function of the log.
 mod counting;
 
+/// The join of predictions and labels is a function of the records.
+mod joining;
+
 /// A slice is measured as its rows alone would be.
 mod slicing;
 

@@ -7,10 +7,11 @@ use proptest::prelude::*;
 
 use super::{Item, Problem, Problems, Reader, daemon, files as configuration, is_daemon, load, load_monitor, monitor};
 use crate::measurement::Family;
-use crate::monitor::{Against, Correction, Input, Judging, Measure, Season, Source};
+use crate::monitor::{Against, Attribute, Correction, Input, Judging, Labels, Measure, Season, Source};
 use crate::rule::{Retrain, Severity};
-use crate::schema::Kind;
+use crate::schema::{Answers, Choice, Kind, Path as KeyPath, Role};
 use crate::slice::Slicing;
+use crate::stat::Choices;
 use crate::time::{Span, Windowing};
 
 /// The files of a folder under `tests/configs`, sorted.
@@ -153,6 +154,78 @@ fn what_moves_with_the_stream_is_beside_what_fixes_the_axes() {
     assert_eq!(read("seasonal.yaml"), (true, Against::Seasonal { by: Season::HourOfWeek, weeks: 4 }));
     assert_eq!(read("champion.yaml"), (true, Against::Version("1".to_owned())));
     assert_eq!(read("minimal.yaml"), (false, Against::Reference));
+}
+
+#[test]
+fn what_is_answered_and_what_becomes_of_it_is_as_written() {
+    let monitor = load_monitor(&good("outcomes.yaml")).expect("a monitor");
+    let (schema, day) = (&monitor.schema, 86_400_000);
+    let text = |text: &str| text.to_owned();
+    assert_eq!(schema.id, Some(KeyPath(text("request.id"))));
+    let answers = Answers { classes: vec![text("bad")], choice: Choice::Said, scores: vec![text("score")] };
+    assert_eq!(schema.answers, Some(answers));
+    let disguised = |subject: &str| schema.field(subject).expect("a field").disguise.as_ref();
+    let named = ["F", "f", "M", "x"].map(|value| disguised("sex").expect("names").of(value).into_owned());
+    assert_eq!(named, ["women", "women", "men", "unnamed"]);
+    assert_eq!(disguised("age_group"), None);
+    assert_eq!(disguised("origin").expect("a hash").of("Nepal").len(), 12);
+    assert_eq!(schema.field("origin").map(|field| field.path.0.as_str()), Some("person.origin"));
+    let labels = Labels {
+        topic: text("credit.labels"),
+        id: KeyPath(text("id")),
+        time: KeyPath(text("decided")),
+        value: KeyPath(text("outcome")),
+        in_reference: KeyPath(text("defaulted")),
+        wait: Span(30 * day),
+        lateness: Span(600_000),
+        min_coverage: 0.8,
+    };
+    assert_eq!(monitor.labels, Some(labels));
+    let crossed = Attribute { subject: text("sex.age_group"), by: vec![text("sex"), text("age_group")] };
+    assert_eq!(monitor.grouping.attributes[1], crossed);
+    assert_eq!(monitor.grouping.condition.as_deref(), Some("region"));
+    assert_eq!(monitor.grouping.noise.as_ref().map(|noise| noise.epsilon), Some(1.5));
+    let values = [5.0, -1.0, -10.0, 0.0];
+    assert_eq!(monitor.choices, Choices { beta: 0.5, top: 0.05, quantile: 0.75, values, min_group: 50 });
+    // What is told of groups only with noise is not told of their attributes without.
+    let of =
+        |subject: &str| monitor.measures.iter().any(|m| m.field.is_some_and(|at| schema.fields[at].subject == subject));
+    assert!(of("region") && of("score") && !of("sex") && !of("origin"));
+}
+
+#[test]
+fn answers_are_of_classes_or_numbers() {
+    let answers = |name: &str| load_monitor(&good(name)).expect("a monitor").schema.answers;
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let classes = texts(&["cat", "dog", "1"]);
+    let scores = texts(&["probability.cat", "probability.dog", "probability.1"]);
+    assert_eq!(answers("classes.yaml"), Some(Answers { classes, choice: Choice::Likeliest, scores }));
+    let monitor = load_monitor(&good("classes.yaml")).expect("a monitor");
+    let one = monitor.schema.field("probability.1").expect("a field");
+    assert_eq!((one.path.0.as_str(), one.kind, one.role), ("probs.1", Kind::Numeric, Role::Score));
+    assert_eq!(monitor.answering(), Some("answers"));
+    let numbers = Answers { classes: Vec::new(), choice: Choice::Said, scores: Vec::new() };
+    assert_eq!(answers("regression.yaml"), Some(numbers));
+    let least = Answers { classes: texts(&["true"]), choice: Choice::AtLeast(0.7), scores: texts(&["score"]) };
+    assert_eq!(answers("threshold.yaml"), Some(least));
+    let grouping = load_monitor(&good("threshold.yaml")).expect("a monitor").grouping;
+    assert_eq!(grouping.dimensions(), [texts(&["sex"]), texts(&["age_group"])]);
+    assert_eq!(answers("credit.yaml"), None);
+}
+
+#[test]
+fn outcomes_are_measured_where_there_are_any() {
+    let measured = |name: &str| -> Vec<&str> {
+        let measures = load_monitor(&good(name)).expect("a monitor").measures;
+        let of_outcomes = measures.into_iter().filter(|measure| measure.statistic.on.outcomes().is_some());
+        of_outcomes.map(|measure| measure.statistic.name).collect()
+    };
+    assert!(["outcomes.yaml", "classes.yaml", "regression.yaml"].iter().all(|it| measured(it).contains(&"coverage")));
+    assert!(!measured("threshold.yaml").contains(&"coverage") && measured("credit.yaml").is_empty());
+    let monitor = load_monitor(&good("outcomes.yaml")).expect("a monitor");
+    let coverage =
+        monitor.measures.iter().find(|measure| measure.statistic.name == "coverage").expect("it is measured");
+    assert_eq!((coverage.field, coverage.threshold), (None, Some(0.5)));
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Watched {
 
     /// Whether it wants anything of a topic.
     pub fn reads(&self, topic: &str) -> bool {
-        self.has_rows(topic) || self.monitor.labels.as_ref().is_some_and(|labels| labels.topic == topic)
+        self.monitor.reads(topic)
     }
 
     /// Whether a topic has rows to be counted, and not just labels.

@@ -216,37 +216,61 @@ impl Join {
         let known = self.ledger.entries(&self.model, &unknown);
         let read: HashMap<Id, Entry, FixedState> =
             unknown.into_iter().zip(known).filter_map(|(id, entry)| Some((id, entry?))).collect();
-        for predicted in predictions {
+        let sorts: Vec<u16> = predictions.iter().map(|one| self.sort(&one.version, &one.axes)).collect();
+        let axes: Vec<Option<&OutcomeAxis>> = self.sorts.iter().map(|sort| axis(&sort.version, &sort.axes)).collect();
+        for (predicted, sort) in predictions.into_iter().zip(sorts) {
             let (id, again) = (predicted.id, predicted.again);
-            let held = Held {
-                time: predicted.time,
-                sort: self.sort(&predicted.version, &predicted.axes),
-                slices: predicted.slices,
-                prediction: predicted.prediction,
-            };
-            let before = self.entries.get(&id).or_else(|| read.get(&id)).cloned().unwrap_or_default();
-            self.fared.predictions += u64::from(!again && before.prediction.is_none());
-            self.fared.repeated += u64::from(!again && before.prediction.is_some());
-            let is_first = before.prediction.as_ref().is_none_or(|other| held < *other);
-            let mut after = before.clone();
-            if is_first {
-                after.prediction = Some(held);
-            }
-            self.change(id, before, after, &axis);
+            let held = Held { time: predicted.time, sort, slices: predicted.slices, prediction: predicted.prediction };
+            self.change(id, &read, |join, entry| {
+                join.fared.predictions += u64::from(!again && entry.prediction.is_none());
+                join.fared.repeated += u64::from(!again && entry.prediction.is_some());
+                if entry.prediction.as_ref().is_some_and(|other| held >= *other) {
+                    return false;
+                }
+                let was_matched = entry.truth(join.wait).is_some();
+                join.part(entry, &axes, false);
+                entry.prediction = Some(held);
+                join.part(entry, &axes, true);
+                let is_matched = entry.truth(join.wait).is_some();
+                join.fared.matched += u64::from(is_matched && !was_matched);
+                join.fared.too_late += u64::from(entry.label.is_some() && !is_matched);
+                true
+            });
         }
         for &Labelled { id, time, truth, again } in labels {
             let label = Label { time, truth };
-            let before = self.entries.get(&id).or_else(|| read.get(&id)).cloned().unwrap_or_default();
-            if !again {
-                self.fared.labels += 1;
-                self.fared.duplicates += u64::from(before.label == Some(label));
-                self.fared.corrections += u64::from(before.label.is_some_and(|other| other != label));
-            }
-            let mut after = before.clone();
-            if before.label.is_none_or(|other| label > other) {
-                after.label = Some(label);
-            }
-            self.change(id, before, after, &axis);
+            self.change(id, &read, |join, entry| {
+                if !again {
+                    join.fared.labels += 1;
+                    join.fared.duplicates += u64::from(entry.label == Some(label));
+                    join.fared.corrections += u64::from(entry.label.is_some_and(|other| other != label));
+                }
+                if entry.label.is_some_and(|other| label <= other) {
+                    return false;
+                }
+                let (before, delay) = (entry.truth(join.wait), entry.delay());
+                entry.label = Some(label);
+                let after = entry.truth(join.wait);
+                join.fared.matched += u64::from(after.is_some() && before.is_none());
+                join.fared.too_late += u64::from(entry.prediction.is_some() && after.is_none() && before.is_none());
+                join.relabel(entry, (before, before.and(delay)), &axes);
+                true
+            });
+        }
+    }
+
+    /// Has an entry changed, which says whether it was.
+    fn change(
+        &mut self,
+        id: Id,
+        read: &HashMap<Id, Entry, FixedState>,
+        change: impl FnOnce(&mut Join, &mut Entry) -> bool,
+    ) {
+        let unsaved = self.entries.remove(&id);
+        let is_unsaved = unsaved.is_some();
+        let mut entry = unsaved.or_else(|| read.get(&id).cloned()).unwrap_or_default();
+        if change(self, &mut entry) || is_unsaved {
+            self.entries.insert(id, entry);
         }
     }
 
@@ -260,35 +284,36 @@ impl Join {
         place.min(usize::from(u16::MAX)) as u16
     }
 
-    /// Keeps what has become of an entry, and moves its part in the counts.
-    fn change<'a>(
-        &mut self,
-        id: Id,
-        before: Entry,
-        after: Entry,
-        axis: &impl Fn(&str, &str) -> Option<&'a OutcomeAxis>,
-    ) {
-        if before == after {
-            return;
+    /// Puts an entry's part into the counts, or takes it out.
+    fn part(&mut self, entry: &Entry, axes: &[Option<&OutcomeAxis>], is_in: bool) {
+        let truth = entry.truth(self.wait);
+        let Some(held) = &entry.prediction else { return };
+        let change = if is_in { OutcomeTally::add } else { OutcomeTally::remove };
+        if self.each_tally(held, axes, |tally, axis| change(tally, axis, &held.prediction, truth)) {
+            self.delays.count(self.windowing.pane(held.time), truth.and(entry.delay()), is_in);
         }
-        let was_matched = before.truth(self.wait).is_some();
-        let is_matched = after.truth(self.wait).is_some();
-        self.fared.matched += u64::from(is_matched && !was_matched);
-        let is_apart = after.prediction.is_some() && after.label.is_some() && !is_matched;
-        self.fared.too_late += u64::from(is_apart && !was_matched);
-        self.count(&before, false, axis);
-        self.count(&after, true, axis);
-        self.entries.insert(id, after);
     }
 
-    /// Puts an entry's part into the counts, or takes it out.
-    fn count<'a>(&mut self, entry: &Entry, is_in: bool, axis: &impl Fn(&str, &str) -> Option<&'a OutcomeAxis>) {
-        let Some(held) = &entry.prediction else { return };
-        let Some(sort) = self.sorts.get(usize::from(held.sort)) else { return };
-        let Some(axis) = axis(&sort.version, &sort.axes) else { return };
+    /// Moves an entry's part in the counts to where its label belongs, which had been another one, or none.
+    fn relabel(&mut self, entry: &Entry, before: (Option<Truth>, Option<Span>), axes: &[Option<&OutcomeAxis>]) {
         let truth = entry.truth(self.wait);
+        let Some(held) = &entry.prediction else { return };
+        if self.each_tally(held, axes, |tally, axis| tally.relabel(axis, &held.prediction, before.0, truth)) {
+            let pane = self.windowing.pane(held.time);
+            self.delays.count(pane, before.1, false);
+            self.delays.count(pane, truth.and(entry.delay()), true);
+        }
+    }
+
+    /// Changes the tallies that a prediction is counted in. Returns whether it is still counted.
+    fn each_tally(
+        &mut self,
+        held: &Held,
+        axes: &[Option<&OutcomeAxis>],
+        change: impl Fn(&mut OutcomeTally, &OutcomeAxis),
+    ) -> bool {
+        let Some(axis) = axes.get(usize::from(held.sort)).copied().flatten() else { return false };
         let pane = self.windowing.pane(held.time);
-        self.delays.count(pane, truth.and(entry.delay()), is_in);
         for &slice in held.slices.iter().chain([&WHOLE]) {
             let place = Place { pane, sort: held.sort, slice };
             let kept = self.outcomes.entry(place).or_insert_with(|| {
@@ -296,12 +321,9 @@ impl Join {
                 Kept { tally: stored.unwrap_or_else(|| OutcomeTally::empty(axis)), is_changed: true }
             });
             kept.is_changed = true;
-            if is_in {
-                kept.tally.add(axis, &held.prediction, truth);
-            } else {
-                kept.tally.remove(axis, &held.prediction, truth);
-            }
+            change(&mut kept.tally, axis);
         }
+        true
     }
 
     /// The places of these panes that have outcomes.

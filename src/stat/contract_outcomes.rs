@@ -67,6 +67,13 @@ fn ask(axis: &OutcomeAxis, parts: &[OutcomeTally], choices: &Choices, min_rows: 
     Ok(())
 }
 
+/// Numbers whose differences, squares or ratios are beyond all doubles, or below them.
+fn extreme() -> impl Strategy<Value = f64> {
+    const EXTREMES: [f64; 10] =
+        [f64::MAX, f64::MIN, 1e300, -1e200, 1e154, 1e77, -1e-77, f64::MIN_POSITIVE, 5e-324, 0.0];
+    prop::sample::select(&EXTREMES[..])
+}
+
 type Raw = (Option<usize>, Vec<f64>, Option<usize>);
 
 fn rows(classes: usize) -> impl Strategy<Value = Vec<Raw>> {
@@ -126,6 +133,16 @@ proptest! {
             merged.remove(&axis, &prediction, label.map(|label| crate::outcome::Truth::Class(axis.class(label))));
         }
         prop_assert_eq!(&merged, &kept);
+        // Labels that come later make the same counts as those that were there from the start.
+        let is_it = |label: &str| crate::outcome::Truth::Class(axis.class(label));
+        let mut later = OutcomeTally::empty(&axis);
+        let predictions = judged.iter().map(|(chosen, scores, label)| {
+            (axis.prediction(*chosen, scores.iter().copied().map(Some), None), label.map(is_it))
+        });
+        let predictions: Vec<_> = predictions.collect();
+        predictions.iter().for_each(|(prediction, _)| later.add(&axis, prediction, None));
+        predictions.iter().for_each(|(prediction, label)| later.relabel(&axis, prediction, None, *label));
+        prop_assert_eq!(&later, &whole);
         ask(&axis, &parts, &Choices { min_group, ..Choices::default() }, min_rows)?;
     }
 
@@ -136,6 +153,7 @@ proptest! {
                 8 => (-5.0..5.0, -5.0..5.0),
                 2 => (-3..3i32, -3..3i32).prop_map(|(a, b)| (f64::from(a), f64::from(b))),
                 1 => (prop::num::f64::NORMAL, prop::num::f64::NORMAL),
+                1 => (extreme(), extreme()),
             ],
             0..30,
         ),

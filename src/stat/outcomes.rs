@@ -48,12 +48,17 @@ pub enum Needs {
 
 impl Task {
     pub fn includes(self, axis: &OutcomeAxis) -> bool {
+        self.is_of(axis.classes.len())
+    }
+
+    /// Whether it is about answers of which so many classes are told apart.
+    pub fn is_of(self, classes: usize) -> bool {
         match self {
             Task::Any => true,
-            Task::Classes => axis.is_of_classes(),
-            Task::Binary => axis.is_binary(),
-            Task::Multiclass => axis.is_of_classes() && !axis.is_binary(),
-            Task::Numbers => !axis.is_of_classes(),
+            Task::Classes => classes > 0,
+            Task::Binary => classes == 1,
+            Task::Multiclass => classes > 1,
+            Task::Numbers => classes == 0,
         }
     }
 }

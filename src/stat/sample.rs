@@ -107,11 +107,12 @@ pub fn outcomes(classes: &[&str], resolution: usize, rows: &[Judged<'_>]) -> (Ou
         grids: (0..scored).map(grid).collect(),
         calibration: None,
     };
-    let tally = outcomes_on(&axis, rows);
+    let tally = counted_on(&axis, rows);
     (axis, tally)
 }
 
-pub fn outcomes_on(axis: &OutcomeAxis, rows: &[Judged<'_>]) -> OutcomeTally {
+/// Counts rows on the grids of others.
+pub fn counted_on(axis: &OutcomeAxis, rows: &[Judged<'_>]) -> OutcomeTally {
     let mut tally = OutcomeTally::empty(axis);
     for (chosen, scores, label) in rows {
         let prediction = axis.prediction(*chosen, scores.iter().copied().map(Some), None);
@@ -121,10 +122,10 @@ pub fn outcomes_on(axis: &OutcomeAxis, rows: &[Judged<'_>]) -> OutcomeTally {
 }
 
 /// Counts rows on an axis that knows what scores mean by the labels of a reference.
-pub fn again(axis: OutcomeAxis, reference: &OutcomeTally, rows: &[Judged<'_>]) -> (OutcomeAxis, OutcomeTally) {
+pub fn counted_again(axis: OutcomeAxis, reference: &OutcomeTally, rows: &[Judged<'_>]) -> (OutcomeAxis, OutcomeTally) {
     let calibration = reference.calibration(&axis).ok().map(Arc::new);
     let axis = OutcomeAxis { calibration, ..axis };
-    let tally = outcomes_on(&axis, rows);
+    let tally = counted_on(&axis, rows);
     (axis, tally)
 }
 

@@ -1,11 +1,13 @@
 //! Tests of the store: what comes back, after a crash and after damage too.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::block::Series;
+use crate::block::{BlockKey, Series};
 use crate::pane::PaneKey;
 use crate::rule::alert::{Active, AlertKey};
 
@@ -94,6 +96,8 @@ fn step(n: i64) -> Commit {
         learnt: vec![learnt("credit")],
         blocks: vec![block("credit", n, n as u64)],
         forgotten: vec![("credit".into(), Time(n - 3))],
+        joined: vec![],
+        records: vec![],
         letters: vec![letter(n as u64)],
     }
 }

@@ -10,6 +10,8 @@ use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
+use crate::outcome::Prediction;
+
 /// What a probability of one counts as. Rounding to it changes a mean by at most a quarter of a billionth.
 const ONE: f64 = (1u64 << 31) as f64;
 
@@ -63,14 +65,34 @@ impl ExpectedTally {
         ExpectedTally { scores: vec![BTreeMap::new(); classes], confusion: BTreeMap::new() }
     }
 
-    /// Takes in a row that has so many chances of being of each class, or takes it out. `places` are where each class
-    /// counts it.
-    pub fn change(&mut self, is_in: bool, places: &[u32], chosen: Option<u16>, expected: &[(f64, f64)]) {
-        for (class, ((sums, &place), &one)) in (0..).zip(self.scores.iter_mut().zip(places).zip(expected)) {
-            put(sums, place, Sum::of(one), is_in);
-            if let Some(chosen) = chosen {
-                put(&mut self.confusion, (chosen, class), Sum::of(one), is_in);
-            }
+    /// Takes in a row that has these chances of being of each class. `places` are where each class counts it.
+    pub fn add(&mut self, places: &[u32], prediction: &Prediction, chances: &[(f64, f64)]) {
+        self.change(places, chances, true);
+        self.choose(prediction.chosen, chances, true);
+    }
+
+    /// Takes out a row that was added before.
+    pub fn remove(&mut self, places: &[u32], prediction: &Prediction, chances: &[(f64, f64)]) {
+        self.change(places, chances, false);
+        self.choose(prediction.chosen, chances, false);
+    }
+
+    /// Moves a row that was added before.
+    pub fn relabel(&mut self, from: &[u32], to: &[u32], chances: &[(f64, f64)]) {
+        self.change(from, chances, false);
+        self.change(to, chances, true);
+    }
+
+    fn change(&mut self, places: &[u32], chances: &[(f64, f64)], is_in: bool) {
+        for (sums, (&place, &chance)) in self.scores.iter_mut().zip(places.iter().zip(chances)) {
+            put(sums, place, Sum::of(chance), is_in);
+        }
+    }
+
+    fn choose(&mut self, chosen: Option<u16>, chances: &[(f64, f64)], is_in: bool) {
+        let Some(chosen) = chosen else { return };
+        for (class, &chance) in (0..).zip(chances) {
+            put(&mut self.confusion, (chosen, class), Sum::of(chance), is_in);
         }
     }
 

@@ -42,6 +42,16 @@ impl Is {
     }
 }
 
+/// Where a row is counted whose score of a class is in a cell.
+fn score_place(cell: u32, (chosen, label): (Option<u32>, Option<u32>), class: u32) -> u32 {
+    let is = |one: Option<u32>| match one {
+        Some(one) if one == class => Is::It,
+        Some(_) => Is::Not,
+        None => Is::Unknown,
+    };
+    (cell * 3 + is(chosen) as u32) * 3 + is(label) as u32
+}
+
 /// Rows whose score of a class is in one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scored {
@@ -97,11 +107,11 @@ impl OutcomeTally {
     pub fn add(&mut self, axis: &OutcomeAxis, prediction: &Prediction, label: Option<Truth>) {
         self.rows += 1;
         self.labelled += u64::from(label.is_some());
-        let places = self.each_place(prediction, label, |counts, place| match counts.room_for(1) {
+        self.each_place(prediction, label, |counts, place| match counts.room_for(1) {
             Room::List(hits) => hits.push(place),
             Room::Dense(counts) => counts[place as usize] += 1,
         });
-        self.expect(true, axis, prediction, &places);
+        self.expect(axis, prediction, |expected, places, chances| expected.add(&places(label), prediction, chances));
         if let (Some(errors), Some(value), Some(Truth::Value(label))) = (&mut self.errors, prediction.value, label) {
             errors.add(value, label);
         }
@@ -111,55 +121,93 @@ impl OutcomeTally {
     pub fn remove(&mut self, axis: &OutcomeAxis, prediction: &Prediction, label: Option<Truth>) {
         self.rows = self.rows.saturating_sub(1);
         self.labelled = self.labelled.saturating_sub(u64::from(label.is_some()));
-        let places = self.each_place(prediction, label, Counts::remove);
-        self.expect(false, axis, prediction, &places);
+        self.each_place(prediction, label, Counts::remove);
+        self.expect(axis, prediction, |expected, places, chances| expected.remove(&places(label), prediction, chances));
         if let (Some(errors), Some(value), Some(Truth::Value(label))) = (&mut self.errors, prediction.value, label) {
             errors.remove(value, label);
         }
     }
 
-    fn expect(&mut self, is_in: bool, axis: &OutcomeAxis, prediction: &Prediction, places: &[u32]) {
-        let Some(expected) = &mut self.expected else { return };
-        if let Some(chances) = axis.expected(prediction) {
-            expected.change(is_in, places, prediction.chosen, &chances);
+    /// Gives a row that was added before another label.
+    pub fn relabel(
+        &mut self,
+        axis: &OutcomeAxis,
+        prediction: &Prediction,
+        before: Option<Truth>,
+        after: Option<Truth>,
+    ) {
+        self.labelled = self.labelled + u64::from(after.is_some()) - u64::from(before.is_some()).min(self.labelled);
+        let sides = self.sides(prediction, before);
+        let new_sides = self.sides(prediction, after);
+        if self.classes > 0 {
+            let (from, to) = (self.confusion_place(sides), self.confusion_place(new_sides));
+            self.confusion.replace(from, to);
+        }
+        for ((class, counts), &cell) in (0..).zip(&mut self.scores).zip(&prediction.cells) {
+            let (from, to) = (score_place(cell, sides, class), score_place(cell, new_sides, class));
+            if (to as usize) < counts.len() {
+                counts.replace(from, to);
+            }
+        }
+        self.expect(axis, prediction, |expected, places, chances| {
+            expected.relabel(&places(before), &places(after), chances);
+        });
+        if let (Some(errors), Some(value)) = (&mut self.errors, prediction.value) {
+            if let Some(Truth::Value(label)) = before {
+                errors.remove(value, label);
+            }
+            if let Some(Truth::Value(label)) = after {
+                errors.add(value, label);
+            }
         }
     }
 
-    /// Visits where a row is counted, and says which of that are the places of scores where those are needed again.
-    fn each_place(
+    /// Changes what rows are expected to be, by where a row with some label is counted and what its chances are.
+    fn expect(
         &mut self,
+        axis: &OutcomeAxis,
         prediction: &Prediction,
-        label: Option<Truth>,
-        visit: impl Fn(&mut Counts, u32),
-    ) -> Vec<u32> {
-        let mut places = Vec::new();
+        change: impl FnOnce(&mut ExpectedTally, &dyn Fn(Option<Truth>) -> Vec<u32>, &[(f64, f64)]),
+    ) {
+        let Some(mut expected) = self.expected.take() else { return };
+        if let Some(chances) = axis.expected(prediction) {
+            let places = |label| {
+                let sides = self.sides(prediction, label);
+                (0..).zip(&prediction.cells).map(|(class, &cell)| score_place(cell, sides, class)).collect()
+            };
+            change(&mut expected, &places, &chances);
+        }
+        self.expected = Some(expected);
+    }
+
+    /// The class that was chosen and the one that turned out, as far as there are any.
+    fn sides(&self, prediction: &Prediction, label: Option<Truth>) -> (Option<u32>, Option<u32>) {
         let classes = u32::from(self.classes);
-        let label = match label {
-            Some(Truth::Class(class)) => Some(u32::from(class).min(classes)),
+        let label = label.map(|label| match label {
+            Truth::Class(class) => u32::from(class).min(classes),
             // A number where classes are told apart is another class; where numbers are, it is not counted here.
-            Some(Truth::Value(_)) => Some(classes),
-            None => None,
-        };
-        let chosen = prediction.chosen.map(|class| u32::from(class).min(classes));
-        if classes > 0 {
-            let place = chosen.unwrap_or(classes + 1) * (classes + 2) + label.unwrap_or(classes + 1);
+            Truth::Value(_) => classes,
+        });
+        (prediction.chosen.map(|class| u32::from(class).min(classes)), label)
+    }
+
+    fn confusion_place(&self, (chosen, label): (Option<u32>, Option<u32>)) -> u32 {
+        let classes = u32::from(self.classes);
+        chosen.unwrap_or(classes + 1) * (classes + 2) + label.unwrap_or(classes + 1)
+    }
+
+    fn each_place(&mut self, prediction: &Prediction, label: Option<Truth>, visit: impl Fn(&mut Counts, u32)) {
+        let sides = self.sides(prediction, label);
+        if self.classes > 0 {
+            let place = self.confusion_place(sides);
             visit(&mut self.confusion, place);
         }
-        let is = |one: Option<u32>, class: u32| match one {
-            Some(one) if one == class => Is::It,
-            Some(_) => Is::Not,
-            None => Is::Unknown,
-        };
         for ((class, counts), &cell) in (0..).zip(&mut self.scores).zip(&prediction.cells) {
-            let place = (cell * 3 + is(chosen, class) as u32) * 3 + is(label, class) as u32;
+            let place = score_place(cell, sides, class);
             if (place as usize) < counts.len() {
                 visit(counts, place);
             }
-            if self.expected.is_some() {
-                places.push(place);
-            }
         }
-        places
     }
 
     pub fn merge(&mut self, other: &OutcomeTally) {

@@ -6,7 +6,6 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
-use super::content_or_text;
 use crate::config::{Item, all, shown};
 use crate::source::kafka::Config;
 
@@ -91,7 +90,7 @@ fn is_address(text: &str) -> bool {
 fn properties(item: Item<'_>) -> Option<BTreeMap<String, String>> {
     let map = item.map()?;
     let properties = all(map.entries().map(|(name, item, at)| {
-        let value = content_or_text(item)?;
+        let value = item.text_or_content()?;
         let report = |message: String, hint: &str| item.reader().report(at, message, Some(hint.to_owned()));
         if let Some((_, hint)) = OWN.iter().find(|(own, _)| *own == name) {
             report(format!("the property `{name}` is the daemon's own"), hint);

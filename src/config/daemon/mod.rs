@@ -13,7 +13,6 @@ use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
 use crate::monitor::Monitor;
 use crate::notify::webhook;
 use crate::{http, source, store};
-use receivers::content_or_text;
 pub use rules::in_folder;
 
 /// All that the daemon needs to start: what each component is to be, and what they share.
@@ -166,7 +165,10 @@ fn topics(item: Option<Item<'_>>) -> Option<Topics> {
 fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
     let written = [&topics.measurements, &topics.alerts, &topics.retrain].into_iter().chain(&topics.dead_letters);
     for topic in written {
-        let reads = |monitor: &&Arc<Monitor>| monitor.inputs.iter().any(|input| input.topic == *topic);
+        let reads = |monitor: &&Arc<Monitor>| {
+            let labels = monitor.labels.iter().map(|labels| &labels.topic);
+            monitor.inputs.iter().map(|input| &input.topic).chain(labels).any(|read| read == topic)
+        };
         if let Some(monitor) = monitors.iter().find(reads) {
             let message =
                 format!("`{topic}` is written by the daemon and read by the monitor of `{}`", shown(&monitor.model));

@@ -26,11 +26,6 @@ pub fn read(item: Item<'_>) -> Option<BTreeMap<String, webhook::Config>> {
     Some(receivers?.into_iter().collect())
 }
 
-/// A text as it is, or the content of the file that `{file: PATH}` names.
-pub fn content_or_text(item: Item<'_>) -> Option<String> {
-    Some(secret(item)?.1)
-}
-
 /// A secret, and what it says now. Its file may be replaced while the daemon runs, but has to be good from the start.
 fn secret(item: Item<'_>) -> Option<(Secret, String)> {
     if item.is_map() {
@@ -42,13 +37,8 @@ fn secret(item: Item<'_>) -> Option<(Secret, String)> {
 }
 
 fn secret_in_file(item: Item<'_>) -> Option<(Secret, String)> {
-    let path = item.reader().resolve(item.text_like("the path of a file")?);
-    let text = item.reader().read_text(&path, item.at(), &format!("`{}`", path.display()))?;
-    if text.trim().is_empty() {
-        item.report(format!("`{}` is empty", path.display()), None);
-        return None;
-    }
-    Some((Secret::File(path), text.trim().to_owned()))
+    let (path, text) = item.content()?;
+    Some((Secret::File(path), text))
 }
 
 fn webhook(item: Item<'_>) -> Option<webhook::Config> {

@@ -1,5 +1,6 @@
 //! Reads which statistics a monitor wants, and from which values on they are a breach.
 
+use super::outcomes;
 use crate::config::{Item, all, hint, shown};
 use crate::measurement::Family;
 use crate::monitor::{Correction, Judging, Measure};
@@ -11,35 +12,64 @@ use crate::stat::{self, On, Statistic};
 const NUMERIC: [&str; 3] = ["ks", "psi", "wasserstein"];
 const CATEGORICAL: [&str; 3] = ["psi", "js_distance", "chi_squared"];
 
-type Thresholds = Vec<(&'static str, f64)>;
+/// The name of a statistic, and the value from which on it is a breach.
+pub type Threshold = (&'static str, f64);
 
-/// Everything that is measured: telemetry and quality wherever they apply, drift as far as it is asked for, and how
-/// attributions have drifted where there are any. There may be as many attributions as features, so of each by itself
-/// only that is measured which is asked for.
-pub fn read(
-    drift: Option<Item<'_>>,
-    quality: Option<Item<'_>>,
-    attribution: Option<Item<'_>>,
-    fields: Option<&[Field]>,
-) -> Option<(Vec<Measure>, Judging)> {
-    let drift = drift.map_or_else(|| Some(Drift::default()), read_drift);
+pub type Thresholds = Vec<Threshold>;
+
+/// What a monitor says of each family, where it says anything.
+#[derive(Clone, Copy)]
+pub struct Items<'a> {
+    pub drift: Option<Item<'a>>,
+    pub quality: Option<Item<'a>>,
+    pub attribution: Option<Item<'a>>,
+}
+
+/// What is measured of predictions and labels.
+pub struct OfOutcomes<'a> {
+    pub known: outcomes::Known<'a>,
+    /// Own thresholds, as far as they could be read.
+    pub performance: Option<&'a [Threshold]>,
+    pub estimate: Option<&'a [Threshold]>,
+    pub fairness: Option<&'a [Threshold]>,
+    /// Fields of which nothing may be told but with noise.
+    pub private: &'a [String],
+}
+
+/// Everything that is measured: telemetry and quality wherever they apply, drift as far as it is asked for, how
+/// attributions have drifted where there are any, and of predictions and labels all that can be known. There may be as
+/// many attributions as features, so of each by itself only that is measured which is asked for.
+pub fn read(items: Items<'_>, outcomes: &OfOutcomes<'_>, fields: Option<&[Field]>) -> Option<(Vec<Measure>, Judging)> {
+    let drift = items.drift.map_or_else(|| Some(Drift::default()), read_drift);
     let of_family =
         |item: Option<Item<'_>>, family| item.map_or(Some(Vec::new()), |item| read_thresholds(item, family));
-    let (quality, attribution) = (of_family(quality, Family::Quality), of_family(attribution, Family::Attribution));
+    let quality = of_family(items.quality, Family::Quality);
+    let attribution = of_family(items.attribution, Family::Attribution);
+    let (performance, estimate, fairness) = (outcomes.performance, outcomes.estimate, outcomes.fairness);
     let (fields, drift, quality, attribution) = (fields?, drift?, quality?, attribution?);
+    let (performance, estimate, fairness) = (performance?, estimate?, fairness?);
     let measure = |field: Option<usize>, statistic: &'static Statistic| {
         let thresholds = match statistic.family {
-            Family::Drift => &drift.thresholds,
+            Family::Drift => drift.thresholds.as_slice(),
             Family::Attribution => &attribution,
-            Family::Quality | Family::Telemetry | Family::Performance | Family::Estimate | Family::Fairness => &quality,
+            Family::Performance => performance,
+            Family::Estimate => estimate,
+            Family::Fairness => fairness,
+            Family::Quality | Family::Telemetry => &quality,
         };
         let own = thresholds.iter().find(|(name, _)| *name == statistic.name).map(|(_, threshold)| *threshold);
         Measure { field, statistic, threshold: own.or(statistic.threshold), significance: drift.significance }
     };
     let has_attributions = fields.iter().any(|field| field.role == Role::Attribution);
-    let is_of_log = |row: &&&Statistic| row.on == On::Log || row.on == On::Attributions && has_attributions;
+    let is_of_log = |row: &&&Statistic| match row.on {
+        On::Log => true,
+        On::Attributions => has_attributions,
+        On::Outcomes(_) => outcomes.known.lacks(row).is_none(),
+        _ => false,
+    };
     let of_log = stat::ALL.iter().filter(is_of_log).map(|row| measure(None, row));
-    let of_fields = fields.iter().enumerate().flat_map(|(index, field)| {
+    let is_public = |(_, field): &(usize, &Field)| !outcomes.private.contains(&field.subject);
+    let of_fields = fields.iter().enumerate().filter(is_public).flat_map(|(index, field)| {
         let wanted = |row: &&&'static Statistic| applies(row.on, field) && drift.wants(row, field);
         stat::ALL.iter().filter(wanted).map(move |row| (index, *row))
     });
@@ -155,7 +185,7 @@ fn statistics(item: Item<'_>, kind: On) -> Option<Vec<&'static str>> {
 }
 
 /// Thresholds of a family's statistics; `also` may put more on record.
-fn thresholds(item: Item<'_>, family: Family, also: impl Fn(&Statistic, Item<'_>)) -> Option<Thresholds> {
+pub fn thresholds(item: Item<'_>, family: Family, also: impl Fn(&Statistic, Item<'_>)) -> Option<Thresholds> {
     let map = item.map()?;
     all(map.entries().map(|(name, item, at)| {
         let Some(row) = stat::find(family, name) else {

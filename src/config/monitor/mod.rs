@@ -2,7 +2,12 @@
 
 mod against;
 mod alerts;
+mod fairness;
+mod labels;
 mod measures;
+mod outcomes;
+mod prediction;
+mod protected;
 mod schema;
 mod slices;
 
@@ -29,39 +34,68 @@ fn monitor(
     receivers: Option<&BTreeSet<String>>,
     model: &mut Option<(String, Position)>,
 ) -> Option<Monitor> {
-    map.refuse(&["labels", "fairness", "protected", "id"]);
     *model = map.need("model", "credit", |item| Some((item.text()?.to_owned(), item.at())));
-    let schema = map.need("schema", "{time: ts}", schema::read);
-    let fields = schema.as_ref().map(|schema| schema.fields.as_slice());
-    let inputs = map.need("inputs", "[{topic: credit.predictions}]", |item| inputs(item, fields));
+    let read = map.need("schema", "{time: ts}", schema::read);
+    let (schema, protected) = read.unzip();
+    let schema = schema.as_ref();
+    let fields = schema.map(|schema| schema.fields.as_slice());
+    let answers = schema.and_then(|schema| schema.answers.as_ref());
+    let inputs = map.need("inputs", "[{topic: credit.predictions}]", |item| {
+        let inputs = inputs(item, fields)?;
+        if let (Some(answers), Some(fields)) = (answers, fields) {
+            fairness::check_answers(item, answers, fields, &inputs);
+        }
+        Some(inputs)
+    });
     let windowing = map.need("window", "{size: 1h}", window);
-    let version = schema.as_ref().map(|schema| schema.version.as_ref());
+    let version = schema.map(|schema| schema.version.as_ref());
     let windowed = windowing.as_ref();
     let reference = map.need("reference", "{dataset: reference.parquet}", |item| reference(item, windowed, version));
     let min_rows = windowed.map(|windowing| windowing.min_rows);
     let known = slices::Known { fields, inputs: inputs.as_deref(), min_rows };
     let slicing = map.or("slices", Slicing::default(), |item| slices::read(item, &known));
-    let drift = map.find("drift");
-    let quality = map.find("quality");
-    let attribution = map.find("attribution");
-    let measures = measures::read(drift, quality, attribution, fields);
+    let labels = map.maybe("labels", |item| labels::read(item, schema, windowed));
+    let [has_labels, has_groups] = ["labels", "fairness"].map(|key| map.find(key).is_some());
+    let known = outcomes::Known { answers: schema.map(|_| answers), has_labels, has_groups };
+    let chosen = map.or("performance", Default::default(), |item| outcomes::performance(item, &known));
+    let estimate = map.or("estimate", Vec::new(), |item| outcomes::estimate(item, &known));
+    let sliced = slicing.as_ref().map(|slicing| slicing.by.as_slice());
+    let fairness = map.maybe("fairness", |item| {
+        let (inputs, protected) = (inputs.as_deref(), protected.as_deref());
+        fairness::read(item, &fairness::Known { outcomes: known, fields, inputs, protected, sliced })
+    });
+    let is_private = fairness.iter().flatten().any(|fairness| fairness.grouping.noise.is_some());
+    let of_outcomes = measures::OfOutcomes {
+        known,
+        performance: chosen.as_ref().map(|(_, thresholds)| thresholds.as_slice()),
+        estimate: estimate.as_deref(),
+        fairness: fairness.as_ref().map(|fairness| fairness.as_ref().map_or(&[][..], |it| &it.thresholds)),
+        private: protected.as_deref().filter(|_| is_private).unwrap_or_default(),
+    };
+    let [drift, quality, attribution] = ["drift", "quality", "attribution"].map(|key| map.find(key));
+    let measures = measures::read(measures::Items { drift, quality, attribution }, &of_outcomes, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
     let rules =
         map.or("alerts", Vec::new(), |item| alerts::read(item, &alerts::Known { fields, measures: asked, receivers }));
     let (reference, against, resolution) = reference?;
     let (measures, judging) = measures?;
+    let (choices, _) = chosen?;
+    let (grouping, min_group) = match fairness? {
+        Some(fairness) => (fairness.grouping, fairness.min_rows),
+        None => (Grouping::default(), choices.min_group),
+    };
     Some(Monitor {
         model: model.as_ref()?.0.clone(),
         inputs: inputs?,
-        schema: schema?,
+        schema: schema?.clone(),
         reference,
         against,
         resolution,
         windowing: windowing?,
         slicing: slicing?,
-        labels: None,
-        grouping: Grouping::default(),
-        choices: Choices::default(),
+        labels: labels?,
+        grouping,
+        choices: Choices { min_group, ..choices },
         measures,
         judging,
         rules: rules?,

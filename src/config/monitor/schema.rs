@@ -1,6 +1,7 @@
 //! Reads what a model's rows mean.
 
-use crate::config::{Item, Position, all, hint, shown};
+use super::{prediction, protected};
+use crate::config::{Item, Position, Reader, all, hint, shown};
 use crate::schema::{Field, Kind, Path, Plausible, Role, Schema};
 use crate::time::{Span, Time};
 
@@ -10,26 +11,40 @@ const RESERVED: [&str; 7] = ["score", "value", "prediction", "confidence", "entr
 /// What the subject of a feature's attribution begins with.
 const ATTRIBUTION: &str = "attribution.";
 
+/// What the subject of the probability of one of several classes begins with.
+pub const PROBABILITY: &str = "probability.";
+
 const KINDS: [(&str, Kind); 2] = [("numeric", Kind::Numeric), ("categorical", Kind::Categorical)];
 
-pub fn read(item: Item<'_>) -> Option<Schema> {
+/// The schema, and the names of the protected attributes among its fields.
+pub fn read(item: Item<'_>) -> Option<(Schema, Vec<String>)> {
     let map = item.map()?;
-    map.refuse(&["id", "protected"]);
     let time = map.need("time", "ts", time);
     let version = map.maybe("version", Item::path);
+    let id = map.maybe("id", Item::path);
     let features = map.or("features", Vec::new(), features);
     let names = features.as_ref().map(|features| features.iter().map(|field| field.subject.as_str()).collect());
     let attributions = map.or("attributions", Vec::new(), |item| attributions(item, names));
-    let prediction = map.or("prediction", Vec::new(), prediction);
+    let protected = map.maybe("protected", |item| Some((item, protected::read(item)?)));
+    let prediction = map.or("prediction", (Vec::new(), None), prediction::read);
     let latency = map.maybe("latency", latency);
     let error = map.maybe("error", |item| Some(field("error", item.path()?, Kind::Flag, Role::Error)));
-    let mut fields = features?;
-    fields.extend(prediction?);
+    let (mut fields, protected) = (features?, protected?);
+    let protects = protected.as_ref().map_or(Some(()), |(item, all)| protected::protect(*item, all, &mut fields));
+    let (predicted, answers) = prediction?;
+    fields.extend(predicted);
     fields.extend(attributions?);
     fields.extend(latency?);
     fields.extend(error?);
+    let version = version?;
+    protects?;
+    if let Some((item, attributes)) = &protected {
+        protected::check_disguised(*item, attributes, &fields, version.as_ref());
+    }
+    let attributes = protected.into_iter().flat_map(|(_, attributes)| attributes);
+    let names = attributes.map(|attribute| attribute.name).collect();
     let (time, plausible) = time?;
-    Some(Schema { time, plausible, version: version?, id: None, fields, answers: None })
+    Some((Schema { time, plausible, version, id: id?, fields, answers }, names))
 }
 
 fn time(item: Item<'_>) -> Option<(Path, Plausible)> {
@@ -59,49 +74,27 @@ fn feature(name: &str, item: Item<'_>, at: Position) -> Option<Field> {
     } else {
         (Some(None), item.choice(&KINDS))
     };
-    if RESERVED.contains(&name) || name.starts_with(ATTRIBUTION) {
-        let hint = "give the feature another name, and write where it is as its `path`".to_owned();
-        item.reader().report(at, format!("a feature cannot be called `{}`", shown(name)), Some(hint));
-        return None;
-    }
-    if name.chars().any(char::is_control) || name.split('.').any(|key| key.trim().is_empty()) {
-        let hint = "write a name such as income, and where it is as its `path`".to_owned();
-        item.reader().report(at, format!("`{}` cannot be the name of a feature", shown(name)), Some(hint));
+    if !is_good_name(name, item.reader(), at) {
         return None;
     }
     let path = path?.unwrap_or_else(|| Path(name.to_owned()));
     Some(field(name, path, kind?, Role::Feature))
 }
 
-fn prediction(item: Item<'_>) -> Option<Vec<Field>> {
-    let map = item.map()?;
-    map.refuse(&["positive"]);
-    let score = map.maybe("score", |item| Some(field("score", item.path()?, Kind::Numeric, Role::Score)));
-    let class = map.maybe("class", |item| Some(field("prediction", item.path()?, Kind::Categorical, Role::Prediction)));
-    let number = |key, role| map.maybe(key, |item| Some(field(key, item.path()?, Kind::Numeric, role)));
-    let value = number("value", Role::Value);
-    let (confidence, entropy) = (number("confidence", Role::Confidence), number("entropy", Role::Entropy));
-    let probabilities = map.maybe("probabilities", |item| {
-        for key in ["confidence", "entropy"] {
-            if let Some(own) = map.find(key) {
-                let hint = format!("leave `{key}` out, or `probabilities`, from which it is made");
-                own.report(format!("`{key}` is given twice"), Some(hint));
-            }
-        }
-        let path = item.path()?;
-        let entropy = field("entropy", path.clone(), Kind::Entropy, Role::Entropy);
-        Some([field("confidence", path, Kind::Confidence, Role::Confidence), entropy])
-    });
-    let given = [score?, value?, class?, confidence?, entropy?].into_iter().flatten();
-    let fields: Vec<Field> = given.chain(probabilities?.into_iter().flatten()).collect();
-    if fields.is_empty() {
-        let hint = "write `{score: prediction.score}`, `{class: prediction.class}` or both".to_owned();
-        item.report(
-            "`prediction` has no `score`, `value`, `class`, `probabilities`, `confidence` or `entropy`",
-            Some(hint),
-        );
+/// Whether a feature can be called so; if not, that is on record.
+pub fn is_good_name(name: &str, reader: &Reader, at: Position) -> bool {
+    let is_taken = RESERVED.contains(&name) || [ATTRIBUTION, PROBABILITY].iter().any(|taken| name.starts_with(taken));
+    if is_taken {
+        let hint = "give the feature another name, and write where it is as its `path`".to_owned();
+        reader.report(at, format!("a feature cannot be called `{}`", shown(name)), Some(hint));
+        return false;
     }
-    Some(fields)
+    if name.chars().any(char::is_control) || name.split('.').any(|key| key.trim().is_empty()) {
+        let hint = "write a name such as income, and where it is as its `path`".to_owned();
+        reader.report(at, format!("`{}` cannot be the name of a feature", shown(name)), Some(hint));
+        return false;
+    }
+    true
 }
 
 /// Where the features' attributions are: the path of an object that has each under the feature's name, or a map with a
@@ -139,6 +132,6 @@ fn latency(item: Item<'_>) -> Option<Field> {
     Some(Field { scale: scale?, ..field("latency", path?, Kind::Numeric, Role::Latency) })
 }
 
-fn field(subject: &str, path: Path, kind: Kind, role: Role) -> Field {
+pub fn field(subject: &str, path: Path, kind: Kind, role: Role) -> Field {
     Field { subject: subject.to_owned(), path, kind, role, scale: 1.0, disguise: None }
 }

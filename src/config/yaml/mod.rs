@@ -151,8 +151,8 @@ impl<'a> Item<'a> {
             self.is_not("a map", "keys and values such as {key: value}");
             return None;
         };
-        let (known, refused, missing) = Default::default();
-        Some(Map { item: self, entries, known, refused, missing, is_open: Cell::new(false) })
+        let (known, missing) = Default::default();
+        Some(Map { item: self, entries, known, missing, is_open: Cell::new(false) })
     }
 
     /// Puts a problem with this value on record.
@@ -197,7 +197,6 @@ pub struct Map<'a> {
     item: Item<'a>,
     entries: &'a [Entry],
     known: RefCell<Vec<&'static str>>,
-    refused: RefCell<Vec<&'a str>>,
     missing: RefCell<Vec<(&'static str, &'static str)>>,
     is_open: Cell<bool>,
 }
@@ -242,14 +241,6 @@ impl<'a> Map<'a> {
         self.or(key, None, |item| read(item).map(Some))
     }
 
-    /// Refuses keys that people may know from elsewhere, but that this version does not support.
-    pub fn refuse(&self, keys: &[&str]) {
-        for entry in self.entries.iter().filter(|entry| keys.contains(&entry.key.as_str())) {
-            self.item.reader.report(entry.at, format!("`{}` is not supported by this version", entry.key), None);
-            self.refused.borrow_mut().push(&entry.key);
-        }
-    }
-
     /// All keys with their values, for a map whose keys are names that the user chooses.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, Item<'a>, Position)> {
         self.is_open.set(true);
@@ -265,9 +256,9 @@ impl<'a> Map<'a> {
 
 impl Drop for Map<'_> {
     fn drop(&mut self) {
-        let (known, refused) = (self.known.borrow(), self.refused.borrow());
+        let known = self.known.borrow();
         let mut missing = self.missing.borrow_mut();
-        let asked_for = |key: &str| self.is_open.get() || known.contains(&key) || refused.contains(&key);
+        let asked_for = |key: &str| self.is_open.get() || known.contains(&key);
         for entry in self.entries.iter().filter(|entry| !asked_for(&entry.key)) {
             let message = format!("unknown key `{}`", shown(&entry.key));
             self.item.reader.report(entry.at, message, hint(&entry.key, known.iter().copied()));

@@ -1,9 +1,11 @@
 //! Reads texts, numbers and the words of this program.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Item, Value, alternatives, hint, shown};
+use crate::decode::write_number;
 use crate::schema;
 use crate::time::{Span, Time};
 
@@ -121,6 +123,57 @@ impl<'a> Item<'a> {
         Some(text.to_owned())
     }
 
+    /// The text by which a value counts as a category: a number or a boolean that is written as programs write it has
+    /// the text that it has when it is read from a row, so that `1.0` means the class `1`. In quotes it is a text.
+    pub fn category(self) -> Option<String> {
+        let text = self.text()?;
+        let is_plain = self.plain().is_some();
+        let number = text.parse().ok().filter(|number: &f64| is_plain && format!("{number:?}") == text);
+        let mut category = String::new();
+        match number {
+            Some(number) => write_number(&mut category, number),
+            None if is_plain && matches!(text, "True" | "TRUE" | "False" | "FALSE") => category = text.to_lowercase(),
+            None => category.push_str(text),
+        }
+        if category.chars().any(char::is_control) {
+            self.report(format!("{self} cannot be `{}`", shown(&category)), Some("write it on one line".to_owned()));
+            return None;
+        }
+        Some(category)
+    }
+
+    /// A text as it is, or the content of the file that `{file: PATH}` names.
+    pub fn text_or_content(self) -> Option<String> {
+        if self.is_map() {
+            return Some(self.map()?.need("file", "PATH", Item::content)?.1);
+        }
+        Some(self.text_like("a text, or {file: PATH}")?.to_owned())
+    }
+
+    /// The file that a text names, and what is in it, which is not nothing.
+    pub fn content(self) -> Option<(PathBuf, String)> {
+        let path = self.reader.resolve(self.text_like("the path of a file")?);
+        let text = self.reader.read_text(&path, self.at, &format!("`{}`", path.display()))?;
+        if text.trim().is_empty() {
+            self.report(format!("`{}` is empty", path.display()), None);
+            return None;
+        }
+        Some((path, text.trim().to_owned()))
+    }
+
+    /// What nobody else knows, as a text or in a file.
+    pub fn secret(self) -> Option<schema::Secret> {
+        /// A key that can be guessed hides nothing; this many letters and digits that are drawn by chance cannot be.
+        const LEAST: usize = 16;
+        let key = self.text_or_content()?;
+        if key.len() < LEAST {
+            let hint = "write a random one, such as `openssl rand -hex 32` gives".to_owned();
+            self.report(format!("{self} is shorter than {LEAST} bytes, and can be guessed"), Some(hint));
+            return None;
+        }
+        Some(schema::Secret::new(key.as_bytes()))
+    }
+
     /// A scalar without quotes: `"5"` is not a number.
     fn plain(self) -> Option<&'a str> {
         match &self.node.value {
@@ -175,6 +228,28 @@ mod tests {
         }
         assert_eq!(read("1990-01-01T00:00:00Z", |item| item.time()), Ok(Time(631_152_000_000)));
         assert!(read("yesterday", |item| item.time()).is_err());
+    }
+
+    #[test]
+    fn categories_are_what_rows_have() {
+        let category = |text| read(text, |item| item.category());
+        for (text, expected) in [
+            ("bad", "bad"),
+            ("1", "1"),
+            ("1.0", "1"),
+            ("-0.5", "-0.5"),
+            ("'1.0'", "1.0"),
+            ("1.10", "1.10"),
+            ("007", "007"),
+            ("true", "true"),
+            ("True", "true"),
+            ("'True'", "True"),
+            ("no", "no"),
+            ("NaN", "NaN"),
+        ] {
+            assert_eq!(category(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert!(category("\"a\\nb\"").is_err());
     }
 
     #[test]

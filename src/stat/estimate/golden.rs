@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Case, Choices, Judged, Outcomes, Reading, Undefined, counted_on, counted_outcomes, find, outcome_case};
 use crate::calibration::{Calibration, Known, Scale};
 use crate::grid::Grid;
 use crate::measurement::Family;
 use crate::outcome::OutcomeAxis;
+use crate::stat::{
+    Case, Choices, Judged, Outcomes, Reading, Undefined, counted_on, counted_outcomes, find, outcome_case,
+};
 use crate::tally::outcome::OutcomeTally;
 
 #[derive(Deserialize)]
@@ -155,7 +157,8 @@ fn estimates_of_one_class_are_those_of_nannyml() {
     let Golden { values, binary, .. } = golden();
     let values = [values.tp, values.fp, values.r#fn, values.tn];
     for (case, of_both) in binary.iter().flat_map(|case| [(case, false), (case, true)]) {
-        let told = |said: &Said<f64>| -> Vec<[f64; 1]> { said.scores.iter().map(|score| [score / case.unit]).collect() };
+        let told =
+            |said: &Said<f64>| -> Vec<[f64; 1]> { said.scores.iter().map(|score| [score / case.unit]).collect() };
         let reference = rows(told(&case.reference), &case.reference.chosen, &case.reference.labels);
         let chunk = rows(told(&case.chunk), &case.chunk.chosen, "");
         let counted = counted(&CLASSES[..1], &reference, &chunk, &[case.is_calibrated], of_both);

@@ -1,10 +1,8 @@
 //! Expected precision, recall and F1 of several classes as one number each.
 
-use super::{
-    Answer, Asked, Case, Figure, Needs, Null, Of, On, Statistic, Task, Undefined, Worse, enough, of_calibration, parts,
-    reading,
-};
+use super::{Figure, enough, of_calibration, parts, reading};
 use crate::measurement::Family;
+use crate::stat::{Answer, Asked, Case, Needs, Null, Of, On, Statistic, Task, Undefined, Worse};
 use crate::tally::outcome::Is;
 
 pub const PRECISION: Statistic = Statistic {

@@ -1,7 +1,8 @@
 //! How right choices are expected to be before labels have come, of one class against all others.
 
-use super::{Answer, Asked, Case, Figure, Needs, Null, Of, On, Reading, Statistic, Task, Worse, choices, parts};
+use super::{Figure, choices, parts};
 use crate::measurement::Family;
+use crate::stat::{Answer, Asked, Case, Needs, Null, Of, On, Reading, Statistic, Task, Worse};
 
 const fn on(of: Of, task: Task) -> On {
     On::Outcomes(Asked { of, task, needs: Needs::Predictions })

@@ -1,10 +1,8 @@
 //! How well scores are expected to rank rows before labels have come.
 
-use super::{
-    Answer, Asked, Case, Needs, Null, Of, On, Ranked, Reading, Statistic, Task, Undefined, Worse, enough, parts,
-    reading,
-};
+use super::{Ranked, enough, parts, reading};
 use crate::measurement::Family;
+use crate::stat::{Answer, Asked, Case, Needs, Null, Of, On, Reading, Statistic, Task, Undefined, Worse};
 
 pub const ROC_AUC: Statistic = Statistic {
     name: "roc_auc",

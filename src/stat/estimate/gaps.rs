@@ -2,11 +2,11 @@
 
 use statrs::function::erf::erfc;
 
-use super::{
-    Answer, Asked, Case, Figure, Needs, Null, Of, On, Part, Ranked, Reading, Statistic, Task, Undefined, Worse,
-    choices, parts, reading, smallest_shift,
-};
+use super::{Figure, Part, Ranked, choices, parts, reading};
 use crate::measurement::Family;
+use crate::stat::{
+    Answer, Asked, Case, Needs, Null, Of, On, Reading, Statistic, Task, Undefined, Worse, smallest_shift,
+};
 use crate::tally::outcome::Is;
 
 pub const ACCURACY: Statistic = Statistic {

@@ -3,12 +3,12 @@
 use fastrand::Rng;
 use proptest::prelude::*;
 
-use super::{
+use crate::measurement::Family;
+use crate::outcome::OutcomeAxis;
+use crate::stat::{
     Answer, Case, Choices, Judged, Outcomes, Reading, Undefined, counted_again, counted_on, counted_outcomes, find,
     outcome_case,
 };
-use crate::measurement::Family;
-use crate::outcome::OutcomeAxis;
 use crate::tally::outcome::OutcomeTally;
 
 const CLASSES: [&str; 4] = ["a", "b", "c", "other"];
@@ -110,11 +110,12 @@ fn missed(
     figures.iter().zip(missed).map(|(&figure, missed)| (figure, missed as f64 / DRAWS as f64)).collect()
 }
 
-/// Whatever the sizes of reference and window, and whether scores stand for themselves or are fitted.
+/// Whatever the sizes of reference and window, and whether scores stand for themselves or are fitted. A fit to few rows
+/// tells them apart better than others, so that recall and area are a little too good and their bands too narrow.
 #[test]
 fn bands_hold_what_labels_show_as_often_as_they_say() {
-    let truths: [(&str, fn(f64) -> f64); 2] = [("right", |score| score), ("too high", |score| score * score)];
-    for (scores, truth) in truths {
+    for power in [1, 2] {
+        let truth = |score: f64| score.powi(power);
         for sizes in [(5000, 300), (600, 300), (400, 1200)] {
             let mut random = Rng::with_seed(7);
             let figures = ["accuracy", "precision", "recall", "specificity", "f1", "roc_auc"];
@@ -129,8 +130,11 @@ fn bands_hold_what_labels_show_as_often_as_they_say() {
                     place => shown(rows, "a")[place.unwrap() - 1],
                 },
             );
-            println!("scores are {scores}, {sizes:?}: {missed:?}");
-            assert!(missed.iter().all(|(_, rate)| (0.005..0.095).contains(rate)), "{scores}, {sizes:?}: {missed:?}");
+            println!("power {power}, {sizes:?}: {missed:?}");
+            assert!(
+                missed.iter().all(|(_, rate)| (0.005..0.095).contains(rate)),
+                "power {power}, {sizes:?}: {missed:?}"
+            );
         }
     }
 }

@@ -14,8 +14,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Case, Outcomes, Reading, Task, Undefined, normal_quantile};
 use crate::calibration::{Calibration, Unknown};
+use crate::stat::{Answer, Case, Outcomes, Reading, Task, Undefined, normal_quantile};
 use crate::tally::outcome::{Expected, Is};
 
 /// Rows of a class's cell, alike in what was chosen for them.
