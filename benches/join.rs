@@ -134,7 +134,11 @@ impl fmt::Display for Took {
 const DAY: Span = Span(24 * 3600 * 1000);
 
 fn axis() -> OutcomeAxis {
-    OutcomeAxis { classes: ["default".to_owned()].into(), grids: [Grid::new([0.1, 0.5, 0.9], true)].into() }
+    OutcomeAxis {
+        classes: ["default".to_owned()].into(),
+        grids: [Grid::new([0.1, 0.5, 0.9], true)].into(),
+        calibration: None,
+    }
 }
 
 /// The time of a prediction: they are spread evenly over the time that is waited.

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod rows;
 pub mod exact;
 pub mod grid;
+pub mod calibration;
 pub mod slice;
 pub mod outcome;
 pub mod tally;
@@ -22,7 +23,6 @@ pub mod measurement;
 
 // 2. Measures: from bytes to counts, from counts to numbers.
 pub mod decode;
-pub mod calibration;
 pub mod shard;
 pub mod stat;
 pub mod null;

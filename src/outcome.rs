@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::calibration::Calibration;
 use crate::grid::{Axis, Grid};
 use crate::rows::Column;
 use crate::schema::{Answers, Choice, Field};
@@ -13,11 +14,13 @@ use crate::schema::{Answers, Choice, Field};
 ///
 /// There is one class where it matters whether a row is of it or not: labels other than that one are all alike. With
 /// several, each is told apart, and what is none of them is another. Without any, answers and labels are numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OutcomeAxis {
     pub classes: Arc<[String]>,
     /// The grid of each class's score, or none at all where the model says no scores.
     pub grids: Arc<[Grid]>,
+    /// What scores mean, where the reference has labels that say so.
+    pub calibration: Option<Arc<Calibration>>,
 }
 
 impl OutcomeAxis {
@@ -53,6 +56,34 @@ impl OutcomeAxis {
             cells: scores.into_iter().take(self.grids.len()).enumerate().map(cell).collect(),
             value: value.filter(|value| value.is_finite() && !self.is_of_classes()),
         }
+    }
+
+    /// How likely a row is of each class, by all of its scores together: what each means by itself, so that they add up
+    /// to one; and the most by which that is wrong for scores within these cells. `None` where one has no score, or it
+    /// is not known what scores mean.
+    pub fn expected(&self, prediction: &Prediction) -> Option<Vec<(f64, f64)>> {
+        let classes = &self.calibration.as_ref()?.classes;
+        let alone = classes
+            .iter()
+            .zip(&prediction.cells)
+            .map(|(scale, &cell)| Some((*scale.probabilities.get(cell as usize)?, *scale.slack.get(cell as usize)?)));
+        let alone = alone.collect::<Option<Vec<(f64, f64)>>>().filter(|alone| alone.len() == self.classes.len())?;
+        let total: f64 = alone.iter().map(|(p, _)| p).sum();
+        let slack: f64 = alone.iter().map(|(_, slack)| slack).sum();
+        // Where no score speaks for its class, nothing tells them apart.
+        let share = |p: f64, all: f64| if all > 0.0 { p / all } else { 1.0 / alone.len() as f64 };
+        let together = |&(p, own): &(f64, f64)| {
+            let value = share(p, total);
+            if slack == 0.0 {
+                return (value, 0.0);
+            }
+            // Its own score may be higher and all others lower, or the other way round.
+            let others = (total - p, slack - own);
+            let high = share(p + own, p + own + (others.0 - others.1).max(0.0));
+            let low = share((p - own).max(0.0), (p - own).max(0.0) + others.0 + others.1);
+            (value, (high - value).max(value - low).max(0.0))
+        };
+        Some(alone.iter().map(together).collect())
     }
 
     /// The cell that stands for a class's score which is not there, or is no number.
@@ -123,7 +154,7 @@ impl Answerer {
             _ => Grid::new([], false),
         };
         let grids = scores.iter().map(grid).collect();
-        let axis = OutcomeAxis { classes: answers.classes.iter().cloned().collect(), grids };
+        let axis = OutcomeAxis { classes: answers.classes.iter().cloned().collect(), grids, calibration: None };
         let (chosen, value) = match (answers.choice, axis.is_of_classes()) {
             (Choice::Said, true) => (place("prediction"), None),
             (Choice::Said, false) => (None, place("value")),

@@ -35,7 +35,9 @@ pub fn axes_of(reference: Option<&Reference>, monitor: &Monitor, topic: &str) ->
     let grouping = if is_answering { monitor.grouping.dimensions() } else { Vec::new() };
     let slicer = reference.map(|reference| reference.slicer(&fields, &monitor.slicing, &grouping));
     let answers = monitor.schema.answers.as_ref().filter(|_| is_answering);
-    axes.sliced(slicer.unwrap_or_default()).answering(answers, &fields)
+    let outcomes = reference.and_then(|reference| reference.outcomes.as_ref());
+    let axes = axes.sliced(slicer.unwrap_or_default()).answering(answers, &fields);
+    axes.calibrated(|axis| outcomes?.calibration(axis))
 }
 
 /// The topics that any of the monitors reads, in alphabetical order.
@@ -73,7 +75,7 @@ impl TopicPlan {
 
     fn of_labels(&mut self, monitor: &Monitor, labels: &Labels) -> LabelPlan {
         let classes = monitor.schema.answers.as_ref().map_or(&[][..], |answers| &answers.classes);
-        let axis = OutcomeAxis { classes: classes.iter().cloned().collect(), grids: [].into() };
+        let axis = OutcomeAxis { classes: classes.iter().cloned().collect(), grids: [].into(), calibration: None };
         let kind = if axis.is_of_classes() { Kind::Categorical } else { Kind::Numeric };
         LabelPlan {
             id: self.column(Wanted { path: labels.id.clone(), kind: Kind::Categorical }),

@@ -20,7 +20,8 @@ fn windowing() -> Windowing {
 }
 
 fn axis() -> OutcomeAxis {
-    OutcomeAxis { classes: ["yes".to_owned()].into(), grids: [Grid::new([0.1, 0.5, 0.9], true)].into() }
+    let grids = [Grid::new([0.1, 0.5, 0.9], true)].into();
+    OutcomeAxis { classes: ["yes".to_owned()].into(), grids, calibration: None }
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ fn naive(records: &[Record]) -> Counted {
         for slice in [WHOLE, p.slices[0]] {
             let place = (windowing().pane(p.time), p.version.to_string(), slice);
             let tally = counted.entry(place).or_insert_with(|| OutcomeTally::empty(&axis()));
-            tally.add(&p.prediction, label.map(|label| label.truth));
+            tally.add(&axis(), &p.prediction, label.map(|label| label.truth));
         }
     }
     counted

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
-use crate::calibration::Calibration;
 use crate::join::{Changes, DelayTally, Fared, Join, Ledger, Sort};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
@@ -98,16 +97,13 @@ pub struct Known {
     /// What blocks of the history bear that were counted on these axes. Unlike that of panes it stays the same when
     /// panes become shorter or longer than before, as long as blocks do not.
     pub blocks: Arc<str>,
-    /// What the reference's labels say that scores mean.
-    pub calibration: Option<Arc<Calibration>>,
 }
 
 impl Known {
     pub fn new(reference: Arc<Reference>, monitor: &Monitor, topic: &str) -> Known {
         let axes = axes_of(Some(&reference), monitor, topic);
         let blocks = axes.clone().for_panes(monitor.windowing.block()).hash;
-        let calibration = None;
-        Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks, calibration }
+        Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks }
     }
 }
 

@@ -54,7 +54,6 @@ pub(super) fn measure(version: &Version, slice: &str, needs: Needs) -> Vec<Measu
         axis,
         tally,
         reference,
-        calibration: version.known.calibration.as_deref(),
         class: 0,
         groups: &[],
         group: None,

@@ -289,7 +289,7 @@ impl Join {
         let truth = entry.truth(self.wait);
         let Some(held) = &entry.prediction else { return };
         let change = if is_in { OutcomeTally::add } else { OutcomeTally::remove };
-        if self.each_tally(held, axes, |tally| change(tally, &held.prediction, truth)) {
+        if self.each_tally(held, axes, |tally, axis| change(tally, axis, &held.prediction, truth)) {
             self.delays.count(self.windowing.pane(held.time), truth.and(entry.delay()), is_in);
         }
     }
@@ -298,7 +298,7 @@ impl Join {
     fn relabel(&mut self, entry: &Entry, before: (Option<Truth>, Option<Span>), axes: &[Option<&OutcomeAxis>]) {
         let truth = entry.truth(self.wait);
         let Some(held) = &entry.prediction else { return };
-        if self.each_tally(held, axes, |tally| tally.relabel(&held.prediction, before.0, truth)) {
+        if self.each_tally(held, axes, |tally, axis| tally.relabel(axis, &held.prediction, before.0, truth)) {
             let pane = self.windowing.pane(held.time);
             self.delays.count(pane, before.1, false);
             self.delays.count(pane, truth.and(entry.delay()), true);
@@ -306,7 +306,12 @@ impl Join {
     }
 
     /// Changes the tallies that a prediction is counted in. Returns whether it is still counted.
-    fn each_tally(&mut self, held: &Held, axes: &[Option<&OutcomeAxis>], change: impl Fn(&mut OutcomeTally)) -> bool {
+    fn each_tally(
+        &mut self,
+        held: &Held,
+        axes: &[Option<&OutcomeAxis>],
+        change: impl Fn(&mut OutcomeTally, &OutcomeAxis),
+    ) -> bool {
         let Some(axis) = axes.get(usize::from(held.sort)).copied().flatten() else { return false };
         let pane = self.windowing.pane(held.time);
         for &slice in held.slices.iter().chain([&WHOLE]) {
@@ -316,7 +321,7 @@ impl Join {
                 Kept { tally: stored.unwrap_or_else(|| OutcomeTally::empty(axis)), is_changed: true }
             });
             kept.is_changed = true;
-            change(&mut kept.tally);
+            change(&mut kept.tally, axis);
         }
         true
     }

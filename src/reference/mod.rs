@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use arrow_array::Array;
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::grid::{Axis, Grid, Vocabulary};
+use crate::outcome::OutcomeAxis;
 use crate::rows::{Absent, Column, Rows, Values};
 use crate::schema::{Field, Kind, Role};
 use crate::shard::Axes;
@@ -57,6 +59,12 @@ impl Outcomes {
     /// Those of a slice or group; `""` is the whole.
     pub fn of(&self, slice: &str) -> Option<&OutcomeTally> {
         if slice.is_empty() { Some(&self.whole) } else { self.slices.get(slice) }
+    }
+
+    /// What scores that are counted on this axis mean, as far as labels say.
+    pub fn calibration(&self, axis: &OutcomeAxis) -> Option<Calibration> {
+        let is_of_axis = self.classes.iter().eq(axis.classes.iter()) && self.whole.fits(axis);
+        if is_of_axis { self.whole.calibration(axis).ok() } else { None }
     }
 }
 

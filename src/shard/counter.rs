@@ -71,10 +71,10 @@ impl Part {
         for ((tally, axis), column) in self.fields.iter_mut().zip(axes.axes.iter()).zip(columns) {
             tally.observe(axis, column, chosen);
         }
-        if let Some(outcomes) = &mut self.outcomes {
+        if let (Some(outcomes), Some(answerer)) = (&mut self.outcomes, &axes.answerer) {
             chosen.each(|row| {
                 if let Some(prediction) = said.of(row) {
-                    outcomes.add(prediction, None);
+                    outcomes.add(&answerer.axis, prediction, None);
                 }
             });
         }

@@ -6,6 +6,7 @@ mod labels;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::calibration::Calibration;
 use crate::grid::Axis;
 use crate::outcome::{Answerer, Id, OutcomeAxis, Prediction, Truth};
 use crate::pane::{Pane, Partition};
@@ -103,6 +104,16 @@ impl Axes {
         let said = format!("{answers:?}");
         let told = answerer.is_some().then(|| format!("{}-{:x}", self.hash, Id::of(&said).0 >> 96));
         Axes { hash: told.map_or(self.hash, Into::into), answerer: answerer.map(Arc::new), ..self }
+    }
+
+    /// The same axes, with what scores mean by what is known of outcomes.
+    pub fn calibrated(self, calibrate: impl Fn(&OutcomeAxis) -> Option<Calibration>) -> Axes {
+        let answerer = self.answerer.map(|mut answerer| {
+            let calibration = calibrate(&answerer.axis).map(Arc::new);
+            Arc::make_mut(&mut answerer).axis.calibration = calibration;
+            answerer
+        });
+        Axes { answerer, ..self }
     }
 
     /// The same axes for panes of this length, with which panes of another length must not be merged.

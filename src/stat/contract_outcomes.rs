@@ -3,11 +3,9 @@
 use proptest::prelude::*;
 
 use super::{
-    ALL, Answer, Asked, Case, Choices, Group, Judged, Of, Outcomes, Statistic, Undefined, counted_outcomes,
-    numbers_and_labels, outcome_case,
+    ALL, Answer, Asked, Case, Choices, Group, Judged, Of, Outcomes, Statistic, Undefined, counted_again,
+    counted_outcomes, numbers_and_labels, outcome_case,
 };
-use crate::calibration::Calibration;
-use crate::grid::Grid;
 use crate::outcome::OutcomeAxis;
 use crate::tally::outcome::OutcomeTally;
 
@@ -45,7 +43,6 @@ fn applies(asked: Asked, axis: &OutcomeAxis, group: Option<usize>, groups: usize
 fn ask(axis: &OutcomeAxis, parts: &[OutcomeTally], choices: &Choices, min_rows: u64) -> Result<(), TestCaseError> {
     let mut whole = OutcomeTally::empty(axis);
     parts.iter().for_each(|part| whole.merge(part));
-    let calibration = Calibration { classes: axis.grids.iter().map(even).collect() };
     let groups: Vec<Group> = parts.iter().map(|tally| Group { tally, strata: parts }).collect();
     for (group, expected_coverage) in (0..parts.len()).map(Some).chain([None]).zip([None, Some(0.9), Some(1.0), None]) {
         for class in 0..axis.classes.len().max(1) {
@@ -53,7 +50,6 @@ fn ask(axis: &OutcomeAxis, parts: &[OutcomeTally], choices: &Choices, min_rows: 
                 axis,
                 tally: group.map_or(&whole, |group| &parts[group]),
                 reference: Some(&whole),
-                calibration: Some(&calibration),
                 class,
                 groups: &groups,
                 group,
@@ -78,11 +74,6 @@ fn extreme() -> impl Strategy<Value = f64> {
     prop::sample::select(&EXTREMES[..])
 }
 
-/// Each cell's place among all, as a probability.
-fn even(grid: &Grid) -> Vec<f64> {
-    (0..grid.cells()).map(|cell| cell as f64 / grid.cells() as f64).collect()
-}
-
 type Raw = (Option<usize>, Vec<f64>, Option<usize>);
 
 fn rows(classes: usize) -> impl Strategy<Value = Vec<Raw>> {
@@ -104,7 +95,8 @@ proptest! {
         cuts in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         min_rows in prop::sample::select(vec![0u64, 1, 5]),
         min_group in prop::sample::select(vec![0u64, 1, 5]),
-        is_scored in any::<bool>(),
+        is_scored in prop::bool::weighted(0.8),
+        is_calibrated in prop::bool::weighted(0.8),
     ) {
         const NAMES: [&str; 4] = ["a", "b", "c", "other"];
         let names = &NAMES[..classes];
@@ -117,6 +109,8 @@ proptest! {
             })
             .collect();
         let (axis, whole) = counted_outcomes(names, resolution, &judged);
+        // Where labels say what scores mean, what rows are expected to be is counted too.
+        let (axis, whole) = if is_calibrated { counted_again(axis, &whole, &judged) } else { (axis, whole) };
         let mut cuts = [cuts.0, cuts.1].map(|cut| cut.index(rows.len() + 1));
         cuts.sort_unstable();
         let parts = [&judged[..cuts[0]], &judged[cuts[0]..cuts[1]], &judged[cuts[1]..]];
@@ -124,7 +118,7 @@ proptest! {
             let mut tally = OutcomeTally::empty(&axis);
             for (chosen, scores, label) in part {
                 let prediction = axis.prediction(*chosen, scores.iter().copied().map(Some), None);
-                tally.add(&prediction, label.map(|label| crate::outcome::Truth::Class(axis.class(label))));
+                tally.add(&axis, &prediction, label.map(|label| crate::outcome::Truth::Class(axis.class(label))));
             }
             tally
         });
@@ -136,9 +130,19 @@ proptest! {
         prop_assert_eq!(&merged, &whole);
         for (chosen, scores, label) in &judged[cuts[1]..] {
             let prediction = axis.prediction(*chosen, scores.iter().copied().map(Some), None);
-            merged.remove(&prediction, label.map(|label| crate::outcome::Truth::Class(axis.class(label))));
+            merged.remove(&axis, &prediction, label.map(|label| crate::outcome::Truth::Class(axis.class(label))));
         }
         prop_assert_eq!(&merged, &kept);
+        // Labels that come later make the same counts as those that were there from the start.
+        let is_it = |label: &str| crate::outcome::Truth::Class(axis.class(label));
+        let mut later = OutcomeTally::empty(&axis);
+        let predictions = judged.iter().map(|(chosen, scores, label)| {
+            (axis.prediction(*chosen, scores.iter().copied().map(Some), None), label.map(is_it))
+        });
+        let predictions: Vec<_> = predictions.collect();
+        predictions.iter().for_each(|(prediction, _)| later.add(&axis, prediction, None));
+        predictions.iter().for_each(|(prediction, label)| later.relabel(&axis, prediction, None, *label));
+        prop_assert_eq!(&later, &whole);
         ask(&axis, &parts, &Choices { min_group, ..Choices::default() }, min_rows)?;
     }
 
@@ -162,7 +166,7 @@ proptest! {
         parts.merge(&rest);
         prop_assert_eq!(&parts, &tally);
         for &(predicted, label) in &rows[half..] {
-            parts.remove(&axis.prediction(None, [], Some(predicted)), Some(crate::outcome::Truth::Value(label)));
+            parts.remove(&axis, &axis.prediction(None, [], Some(predicted)), Some(crate::outcome::Truth::Value(label)));
         }
         prop_assert_eq!(&parts, &numbers_and_labels(&rows[..half]).1);
         ask(&axis, &[tally.clone(), rest.clone(), rest], &Choices::default(), min_rows)?;

@@ -88,17 +88,8 @@ fn multiclass(case: &Multiclass, resolution: usize) -> (OutcomeAxis, OutcomeTall
 }
 
 fn ask(name: &str, (axis, tally): &(OutcomeAxis, OutcomeTally), class: usize, choices: &Choices) -> Answer {
-    let outcomes = Outcomes {
-        axis,
-        tally,
-        reference: None,
-        calibration: None,
-        class,
-        groups: &[],
-        group: None,
-        expected_coverage: None,
-        choices,
-    };
+    let outcomes =
+        Outcomes { axis, tally, reference: None, class, groups: &[], group: None, expected_coverage: None, choices };
     (find(Family::Performance, name).unwrap_or_else(|| panic!("there is no {name}")).compute)(&outcome_case(&outcomes))
 }
 

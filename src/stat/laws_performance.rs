@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    ALL, Answer, Choices, Judged, Outcomes, Reading, Undefined, counted_outcomes, find, numbers_and_labels,
+    ALL, Answer, Choices, Judged, Outcomes, Reading, Undefined, counted_on, counted_outcomes, find, numbers_and_labels,
     outcome_case,
 };
 use crate::measurement::Family;
@@ -13,17 +13,8 @@ use crate::tally::outcome::OutcomeTally;
 type Counted = (OutcomeAxis, OutcomeTally);
 
 fn ask_with(name: &str, (axis, tally): &Counted, class: usize, choices: &Choices) -> Answer {
-    let outcomes = Outcomes {
-        axis,
-        tally,
-        reference: None,
-        calibration: None,
-        class,
-        groups: &[],
-        group: None,
-        expected_coverage: None,
-        choices,
-    };
+    let outcomes =
+        Outcomes { axis, tally, reference: None, class, groups: &[], group: None, expected_coverage: None, choices };
     (find(Family::Performance, name).expect("it is in the table").compute)(&outcome_case(&outcomes))
 }
 
@@ -63,16 +54,6 @@ fn exactly(rows: &[Row]) -> Counted {
     counted_outcomes(&["yes"], 10_000, &judged(rows))
 }
 
-/// Rows on the grid of others.
-fn on(axis: &OutcomeAxis, rows: &[Judged]) -> Counted {
-    let mut tally = OutcomeTally::empty(axis);
-    for (chosen, scores, label) in rows {
-        let prediction = axis.prediction(*chosen, scores.iter().copied().map(Some), None);
-        tally.add(&prediction, label.map(|label| Truth::Class(axis.class(label))));
-    }
-    (axis.clone(), tally)
-}
-
 proptest! {
     #[test]
     fn a_coarse_grid_is_off_by_its_error_bound_at_most(
@@ -84,7 +65,7 @@ proptest! {
         let choices = Choices { top, ..Choices::default() };
         let exact = exactly(&rows);
         let (axis, _) = counted_outcomes(&["yes"], resolution, &judged(&others));
-        let coarse = on(&axis, &judged(&rows));
+        let coarse = (axis.clone(), counted_on(&axis, &judged(&rows)));
         for name in names() {
             match (ask_with(name, &exact, 0, &choices), ask_with(name, &coarse, 0, &choices)) {
                 (Ok(exact), Ok(coarse)) => {
@@ -126,7 +107,7 @@ proptest! {
         // Where no class is beyond those that are listed, some figures are the same by definition.
         let listed: Vec<Judged> =
             judged.iter().filter(|row| row.0 != Some("another") && row.2 != Some("another")).cloned().collect();
-        let counted = on(&exact.0, &listed);
+        let counted = (exact.0.clone(), counted_on(&exact.0, &listed));
         let same = [
             ("accuracy", "precision_micro"),
             ("accuracy", "recall_micro"),
@@ -257,9 +238,9 @@ fn what_is_not_known_says_why() {
     assert_eq!(ask("r2", &constant), Err(Undefined::LabelsAreConstant));
     let of_zeros = numbers_and_labels(&[(1.0, 0.0)]);
     assert_eq!(ask("mape", &of_zeros), Err(Undefined::Nothing { what: "has a label other than zero" }));
-    let axis = OutcomeAxis { classes: [].into(), grids: [].into() };
+    let axis = OutcomeAxis { classes: [].into(), grids: [].into(), calibration: None };
     let mut unpredicted = OutcomeTally::empty(&axis);
-    unpredicted.add(&axis.prediction(None, [], None), Some(Truth::Value(1.0)));
+    unpredicted.add(&axis, &axis.prediction(None, [], None), Some(Truth::Value(1.0)));
     assert_eq!(ask("mae", &(axis.clone(), unpredicted.clone())), Err(Undefined::NoPredictions));
     assert_eq!(ask("error_p50", &(axis, unpredicted)), Err(Undefined::NoPredictions));
 }

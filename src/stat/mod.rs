@@ -36,6 +36,7 @@ pub mod cramer_von_mises;
 pub mod energy_distance;
 pub mod error_quantiles;
 pub mod error_rate;
+pub mod estimate;
 pub mod fisher_exact;
 pub mod g_test;
 pub mod group_rates;
@@ -128,7 +129,9 @@ use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use probabilities::{Probability, probabilities};
 use proportion::{proportion, share, wilson, wilson_at};
 #[cfg(test)]
-use sample::{Judged, Sample, case, numbers_and_labels, outcome_case, outcomes as counted_outcomes};
+use sample::{
+    Judged, Sample, case, counted_again, counted_on, numbers_and_labels, outcome_case, outcomes as counted_outcomes,
+};
 use sides::Numbers;
 use smirnov::smirnov_sf;
 use steps::Step;
@@ -430,6 +433,23 @@ pub const ALL: &[&Statistic] = &[
     &error_quantiles::P05,
     &error_quantiles::P50,
     &error_quantiles::P95,
+    &estimate::choices::ACCURACY,
+    &estimate::choices::PRECISION,
+    &estimate::choices::RECALL,
+    &estimate::choices::SPECIFICITY,
+    &estimate::choices::F1,
+    &estimate::areas::ROC_AUC,
+    &estimate::choices::TRUE_POSITIVES,
+    &estimate::choices::FALSE_POSITIVES,
+    &estimate::choices::FALSE_NEGATIVES,
+    &estimate::choices::TRUE_NEGATIVES,
+    &estimate::choices::BUSINESS_VALUE,
+    &estimate::averages::PRECISION,
+    &estimate::averages::RECALL,
+    &estimate::averages::F1,
+    &estimate::areas::ROC_AUC_MACRO,
+    &estimate::gaps::ACCURACY,
+    &estimate::gaps::ROC_AUC,
     &group_rates::SELECTION_RATE,
     &group_rates::TRUE_POSITIVE_RATE,
     &group_rates::FALSE_POSITIVE_RATE,

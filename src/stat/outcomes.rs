@@ -1,7 +1,6 @@
 //! What statistics of outcomes are computed from: predictions and labels, of the rows at hand and of groups of them.
 
 use super::{Case, Undefined};
-use crate::calibration::Calibration;
 use crate::outcome::OutcomeAxis;
 use crate::tally::outcome::{Confusion, OutcomeTally};
 
@@ -71,8 +70,6 @@ pub struct Outcomes<'a> {
     pub tally: &'a OutcomeTally,
     /// The reference's; `None` when it has no labels.
     pub reference: Option<&'a OutcomeTally>,
-    /// What the reference's labels say that scores mean.
-    pub calibration: Option<&'a Calibration>,
     /// The class at hand.
     pub class: usize,
     /// The groups of the attribute at hand.

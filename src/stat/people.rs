@@ -50,9 +50,9 @@ impl People {
             let prediction = counted.axis.prediction(*chosen, scores.iter().copied().map(Some), None);
             let label = label.map(|label| Truth::Class(counted.axis.class(label)));
             let Some(group) = person.group else { continue };
-            counted.groups[group].add(&prediction, label);
+            counted.groups[group].add(&counted.axis, &prediction, label);
             if let Some(stratum) = counted.strata[group].get_mut(person.stratum) {
-                stratum.add(&prediction, label);
+                stratum.add(&counted.axis, &prediction, label);
             }
         }
         counted
@@ -68,7 +68,6 @@ impl People {
             axis: &self.axis,
             tally: group.map_or(&self.whole, |group| &self.groups[group]),
             reference: None,
-            calibration: None,
             class: 0,
             groups: &groups,
             group,

@@ -105,21 +105,36 @@ pub fn outcomes(classes: &[&str], resolution: usize, rows: &[Judged<'_>]) -> (Ou
     let axis = OutcomeAxis {
         classes: classes.iter().map(|class| (*class).to_owned()).collect(),
         grids: (0..scored).map(grid).collect(),
+        calibration: None,
     };
-    let mut tally = OutcomeTally::empty(&axis);
+    let tally = counted_on(&axis, rows);
+    (axis, tally)
+}
+
+/// Counts rows on the grids of others.
+pub fn counted_on(axis: &OutcomeAxis, rows: &[Judged<'_>]) -> OutcomeTally {
+    let mut tally = OutcomeTally::empty(axis);
     for (chosen, scores, label) in rows {
         let prediction = axis.prediction(*chosen, scores.iter().copied().map(Some), None);
-        tally.add(&prediction, label.map(|label| Truth::Class(axis.class(label))));
+        tally.add(axis, &prediction, label.map(|label| Truth::Class(axis.class(label))));
     }
+    tally
+}
+
+/// Counts rows on an axis that knows what scores mean by the labels of a reference.
+pub fn counted_again(axis: OutcomeAxis, reference: &OutcomeTally, rows: &[Judged<'_>]) -> (OutcomeAxis, OutcomeTally) {
+    let calibration = reference.calibration(&axis).ok().map(Arc::new);
+    let axis = OutcomeAxis { calibration, ..axis };
+    let tally = counted_on(&axis, rows);
     (axis, tally)
 }
 
 /// The same for predicted numbers and their labels.
 pub fn numbers_and_labels(rows: &[(f64, f64)]) -> (OutcomeAxis, OutcomeTally) {
-    let axis = OutcomeAxis { classes: [].into(), grids: [].into() };
+    let axis = OutcomeAxis { classes: [].into(), grids: [].into(), calibration: None };
     let mut tally = OutcomeTally::empty(&axis);
     for &(predicted, label) in rows {
-        tally.add(&axis.prediction(None, [], Some(predicted)), Some(Truth::Value(label)));
+        tally.add(&axis, &axis.prediction(None, [], Some(predicted)), Some(Truth::Value(label)));
     }
     (axis, tally)
 }

@@ -117,7 +117,7 @@ fn place(n: i64) -> Place {
 }
 
 fn axis() -> OutcomeAxis {
-    OutcomeAxis { classes: ["yes".to_owned()].into(), grids: [].into() }
+    OutcomeAxis { classes: ["yes".to_owned()].into(), grids: [].into(), calibration: None }
 }
 
 fn delay(n: i64) -> (Time, join::DelayTally) {

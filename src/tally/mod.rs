@@ -4,6 +4,7 @@ pub mod counts;
 
 pub mod category;
 pub mod error;
+pub mod expected;
 pub mod flag;
 pub mod numeric;
 pub mod outcome;

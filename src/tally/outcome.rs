@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Counts, Room};
 use super::error::ErrorTally;
+use super::expected::{ExpectedTally, Sum};
+use crate::calibration::{Calibration, Known, Scale, Unknown};
 use crate::outcome::{OutcomeAxis, Prediction, Truth};
 
 /// How many rows there are of each prediction and label.
@@ -19,6 +21,8 @@ pub struct OutcomeTally {
     confusion: Counts,
     /// For each class, rows by the cell of its score (and one for no score), choice and label.
     scores: Vec<Counts>,
+    /// Where there are several classes and it is known what scores mean: what rows are expected to be.
+    expected: Option<Box<ExpectedTally>>,
     /// Where answers are numbers: how far they were off.
     errors: Option<Box<ErrorTally>>,
 }
@@ -58,6 +62,18 @@ pub struct Scored {
     pub rows: u64,
 }
 
+/// The same of rows that have a score of every class, with how many are expected to be of the class at hand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    pub cell: usize,
+    pub chosen: Is,
+    pub label: Is,
+    pub rows: f64,
+    pub positives: f64,
+    /// The most by which that is wrong because rows are counted by cells.
+    pub slack: f64,
+}
+
 /// What was chosen against what turned out, of one class against all others; rows with both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
@@ -82,35 +98,44 @@ impl OutcomeTally {
             labelled: 0,
             confusion: Counts::new(if axis.is_of_classes() { (classes + 2) * (classes + 2) } else { 0 }),
             scores: axis.grids.iter().map(|grid| Counts::new((grid.cells() + 1) * 9)).collect(),
+            expected: (classes > 1 && axis.calibration.is_some()).then(|| Box::new(ExpectedTally::new(classes))),
             errors: (!axis.is_of_classes()).then(Box::default),
         }
     }
 
-    /// Takes in a row.
-    pub fn add(&mut self, prediction: &Prediction, label: Option<Truth>) {
+    /// Takes in a row. The axis is the one on which all rows are counted.
+    pub fn add(&mut self, axis: &OutcomeAxis, prediction: &Prediction, label: Option<Truth>) {
         self.rows += 1;
         self.labelled += u64::from(label.is_some());
         self.each_place(prediction, label, |counts, place| match counts.room_for(1) {
             Room::List(hits) => hits.push(place),
             Room::Dense(counts) => counts[place as usize] += 1,
         });
+        self.expect(axis, prediction, |expected, places, chances| expected.add(&places(label), prediction, chances));
         if let (Some(errors), Some(value), Some(Truth::Value(label))) = (&mut self.errors, prediction.value, label) {
             errors.add(value, label);
         }
     }
 
     /// Takes out a row that was added before.
-    pub fn remove(&mut self, prediction: &Prediction, label: Option<Truth>) {
+    pub fn remove(&mut self, axis: &OutcomeAxis, prediction: &Prediction, label: Option<Truth>) {
         self.rows = self.rows.saturating_sub(1);
         self.labelled = self.labelled.saturating_sub(u64::from(label.is_some()));
         self.each_place(prediction, label, Counts::remove);
+        self.expect(axis, prediction, |expected, places, chances| expected.remove(&places(label), prediction, chances));
         if let (Some(errors), Some(value), Some(Truth::Value(label))) = (&mut self.errors, prediction.value, label) {
             errors.remove(value, label);
         }
     }
 
     /// Gives a row that was added before another label.
-    pub fn relabel(&mut self, prediction: &Prediction, before: Option<Truth>, after: Option<Truth>) {
+    pub fn relabel(
+        &mut self,
+        axis: &OutcomeAxis,
+        prediction: &Prediction,
+        before: Option<Truth>,
+        after: Option<Truth>,
+    ) {
         self.labelled = self.labelled + u64::from(after.is_some()) - u64::from(before.is_some()).min(self.labelled);
         let sides = self.sides(prediction, before);
         let new_sides = self.sides(prediction, after);
@@ -124,6 +149,9 @@ impl OutcomeTally {
                 counts.replace(from, to);
             }
         }
+        self.expect(axis, prediction, |expected, places, chances| {
+            expected.relabel(&places(before), &places(after), chances);
+        });
         if let (Some(errors), Some(value)) = (&mut self.errors, prediction.value) {
             if let Some(Truth::Value(label)) = before {
                 errors.remove(value, label);
@@ -132,6 +160,24 @@ impl OutcomeTally {
                 errors.add(value, label);
             }
         }
+    }
+
+    /// Changes what rows are expected to be, by where a row with some label is counted and what its chances are.
+    fn expect(
+        &mut self,
+        axis: &OutcomeAxis,
+        prediction: &Prediction,
+        change: impl FnOnce(&mut ExpectedTally, &dyn Fn(Option<Truth>) -> Vec<u32>, &[(f64, f64)]),
+    ) {
+        let Some(mut expected) = self.expected.take() else { return };
+        if let Some(chances) = axis.expected(prediction) {
+            let places = |label| {
+                let sides = self.sides(prediction, label);
+                (0..).zip(&prediction.cells).map(|(class, &cell)| score_place(cell, sides, class)).collect()
+            };
+            change(&mut expected, &places, &chances);
+        }
+        self.expected = Some(expected);
     }
 
     /// The class that was chosen and the one that turned out, as far as there are any.
@@ -169,9 +215,45 @@ impl OutcomeTally {
         self.labelled += other.labelled;
         self.confusion.merge(&other.confusion);
         self.scores.iter_mut().zip(&other.scores).for_each(|(mine, theirs)| mine.merge(theirs));
+        if let (Some(mine), Some(theirs)) = (&mut self.expected, &other.expected) {
+            mine.merge(theirs);
+        }
         if let (Some(mine), Some(theirs)) = (&mut self.errors, &other.errors) {
             mine.merge(theirs);
         }
+    }
+
+    /// What the labels of these rows say that scores mean.
+    ///
+    /// # Errors
+    /// Where there is one class that matters, and all rows are of it or none is. Where there are several, the scores of
+    /// one that no row is of stand for themselves.
+    pub fn calibration(&self, axis: &OutcomeAxis) -> Result<Calibration, Unknown> {
+        let scale = |(class, grid)| {
+            let known = self.known(class);
+            match Scale::new(grid, &known) {
+                Err(Unknown::OneClass) if !axis.is_binary() => Ok(Scale::as_told(grid, &known)),
+                scale => scale,
+            }
+        };
+        Ok(Calibration { classes: axis.grids.iter().enumerate().map(scale).collect::<Result<_, _>>()? })
+    }
+
+    /// The rows of a class that have a score and a label, by ascending cell.
+    pub fn known(&self, class: usize) -> Vec<Known> {
+        let mut known: Vec<Known> = Vec::new();
+        for scored in self.scored(class) {
+            let Some(cell) = scored.cell.filter(|_| scored.label != Is::Unknown) else { continue };
+            let positives = if scored.label == Is::It { scored.rows } else { 0 };
+            match known.last_mut().filter(|last| last.cell == cell) {
+                Some(last) => {
+                    last.positives += positives;
+                    last.rows += scored.rows;
+                }
+                None => known.push(Known { cell, positives, rows: scored.rows }),
+            }
+        }
+        known
     }
 
     /// Whether it was counted on this axis, or on one with as many cells.
@@ -234,6 +316,31 @@ impl OutcomeTally {
             Scored { cell: (cell < without).then_some(cell), chosen, label, rows }
         };
         counts.filled().into_iter().map(scored).collect()
+    }
+
+    /// What the rows are expected to be, by a class's score, in ascending order of cells. Empty where it is not known what
+    /// scores mean.
+    pub fn expected(&self, axis: &OutcomeAxis, class: usize) -> Vec<Expected> {
+        let one = |place: u32, rows: u64, positives: f64, slack: f64| {
+            let (chosen, label) = (Is::of(place / 3), Is::of(place));
+            Expected { cell: place as usize / 9, chosen, label, rows: rows as f64, positives, slack }
+        };
+        if let Some(expected) = &self.expected {
+            return expected.of(class).map(|(at, sum)| one(at, sum.rows, sum.probability(), sum.slack())).collect();
+        }
+        let scale = axis.calibration.as_ref().filter(|_| axis.is_binary()).and_then(|one| one.classes.get(class));
+        let (Some(scale), Some(counts)) = (scale, self.scores.get(class)) else { return Vec::new() };
+        let of_cell = |(place, rows): (u32, u64)| {
+            let cell = place as usize / 9;
+            let (p, slack) = (scale.probabilities.get(cell)?, scale.slack.get(cell)?);
+            Some(one(place, rows, p * rows as f64, slack * rows as f64))
+        };
+        counts.filled().into_iter().filter_map(of_cell).collect()
+    }
+
+    /// Chosen class, expected class, and the rows; where there are several classes and it is known what scores mean.
+    pub fn expected_confusion(&self) -> impl Iterator<Item = (usize, usize, Sum)> {
+        self.expected.iter().flat_map(|expected| expected.confusion())
     }
 
     pub fn has_scores(&self) -> bool {

@@ -59,8 +59,8 @@ fn outcomes(
             let prediction = answerer.prediction(&batch.columns, row);
             if prediction.says_anything(&answerer.axis) {
                 let truth = Answerer::truth(&answerer.axis, &batch.columns[fields.len()], row);
-                of_batch.0.add(&prediction, truth);
-                slices.iter().for_each(|&slice| of_batch.1[usize::from(slice)].add(&prediction, truth));
+                of_batch.0.add(&answerer.axis, &prediction, truth);
+                slices.iter().for_each(|&slice| of_batch.1[usize::from(slice)].add(&answerer.axis, &prediction, truth));
             }
         }
         let (whole, in_slices) = &mut *locked(&counted);
