@@ -51,6 +51,8 @@ fn benchmark(criterion: &mut Criterion) {
         state: State::default(),
         panes: Vec::new(),
         blocks: Vec::new(),
+        delays: Vec::new(),
+        ledger: Arc::new(tidegauge::join::Blank),
     }]);
     engine.step(Event::Assigned { partition: partition.clone(), latest: Default::default() });
     let mut windows = 0;

@@ -26,7 +26,7 @@ pub struct Finding<'a> {
 /// Whether a value is a breach, `None` without a threshold.
 ///
 /// A breach needs both: a change that is real at these sizes, which a statistic without a p-value is taken to show, and a
-/// value beyond the threshold.
+/// value beyond the threshold. A statistic of outcomes has an interval instead, and needs that to be wholly beyond.
 ///
 /// # Errors
 /// Where nothing real was seen, but what matters could not have been seen either: to tell the value would read as all
@@ -38,14 +38,21 @@ pub fn judge(
     value: f64,
     p_value: Option<f64>,
     detectable: Option<f64>,
+    ends: (Option<f64>, Option<f64>),
 ) -> Result<Option<bool>, Undefined> {
     let Some(threshold) = measure.threshold else { return Ok(None) };
-    let is_significant = p_value.is_none_or(|p| p <= measure.significance);
+    let worse = measure.statistic.worse;
+    let is_significant = match (p_value, measure.statistic.on.outcomes(), ends) {
+        (Some(p), _, _) => p <= measure.significance,
+        // What became of predictions is real as far as all of its interval says so.
+        (None, Some(_), (low, high)) => [low, high].into_iter().flatten().all(|end| worse.is_beyond(end, threshold)),
+        (None, None, _) => true,
+    };
     match detectable.filter(|detectable| *detectable > threshold) {
         Some(detectable) if !is_significant && !judging.tells_underpowered => {
             Err(Undefined::Underpowered { n: rows, detectable, threshold })
         }
-        _ => Ok(Some(is_significant && measure.statistic.worse.is_beyond(value, threshold))),
+        _ => Ok(Some(is_significant && worse.is_beyond(value, threshold))),
     }
 }
 
@@ -56,7 +63,8 @@ impl Finding<'_> {
         let statistic = measure.statistic;
         let judged = self.answer.and_then(|reading| {
             let p_value = q_value.or(reading.p_value);
-            Ok((reading, judge(measure, judging, rows, reading.value, p_value, reading.detectable)?))
+            let ends = (reading.low, reading.high);
+            Ok((reading, judge(measure, judging, rows, reading.value, p_value, reading.detectable, ends)?))
         });
         let reading = judged.ok().map(|(reading, _)| reading);
         Measurement {

@@ -34,6 +34,7 @@ pub mod monitor;
 pub mod finding;
 pub mod plan;
 pub mod lane;
+pub mod join;
 
 // 4. Engine: one event in, a list of effects out.
 pub mod engine;

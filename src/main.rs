@@ -66,6 +66,9 @@ enum Command {
         /// The monitor's file; nothing of the daemon's own is needed.
         #[arg(long, value_name = "FILE")]
         monitor: PathBuf,
+        /// What turned out, as the monitor's topic of labels would have it; several files are one log.
+        #[arg(long, value_name = "DATA")]
+        labels: Vec<PathBuf>,
         /// For a person or for a program.
         #[arg(long, value_enum, default_value = "table")]
         format: replay::Format,
@@ -194,9 +197,9 @@ fn perform(command: Command) -> Result<bool> {
             runtime.block_on(async { demo::run(options, interrupted()?).await })
         }
         Command::Check { paths } => check::run(&paths),
-        Command::Replay { data, monitor, format, output, what_if, inject } => {
+        Command::Replay { data, monitor, labels, format, output, what_if, inject } => {
             let (_runtime, stop) = stop_when_interrupted()?;
-            replay::run(&replay::Options { data, monitor, format, output, what_if, inject }, &stop)
+            replay::run(&replay::Options { data, labels, monitor, format, output, what_if, inject }, &stop)
         }
         Command::Profile { data, monitor, output, force } => {
             let runtime = Runtime::new().context("start the runtime")?;

@@ -278,6 +278,12 @@ impl Monitor {
         self.labels.as_ref().map_or(0.0, |labels| labels.min_coverage)
     }
 
+    /// Whether it wants rows or labels of a topic.
+    pub fn reads(&self, topic: &str) -> bool {
+        let has_labels = self.labels.as_ref().is_some_and(|labels| labels.topic == topic);
+        has_labels || self.inputs.iter().any(|input| input.topic == topic)
+    }
+
     /// The topic of the log that carries what the model says, where that can be right or wrong.
     pub fn answering(&self) -> Option<&str> {
         let answers = self.schema.answers.as_ref()?;

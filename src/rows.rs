@@ -128,11 +128,17 @@ impl Rows {
 
     /// The first so many rows.
     pub fn head(&self, count: usize) -> Rows {
-        let count = count.min(self.len());
-        let chosen: Vec<u32> = (0..count as u32).collect();
+        self.part(0, count)
+    }
+
+    /// So many rows from one on, or as many as there are.
+    pub fn part(&self, first: usize, count: usize) -> Rows {
+        let end = first.saturating_add(count).min(self.len());
+        let first = first.min(end);
+        let chosen: Vec<u32> = (first as u32..end as u32).collect();
         Rows {
-            offsets: self.offsets[..count].to_vec(),
-            logged: self.logged[..count].to_vec(),
+            offsets: self.offsets[first..end].to_vec(),
+            logged: self.logged[first..end].to_vec(),
             columns: self.columns.iter().map(|column| column.take(&chosen)).collect(),
         }
     }

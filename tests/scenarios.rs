@@ -332,7 +332,8 @@ impl Run {
                 | Effect::Late { .. }
                 | Effect::Expired { .. }
                 | Effect::Folded(_)
-                | Effect::Forgotten { .. } => {}
+                | Effect::Forgotten { .. }
+                | Effect::Joined { .. } => {}
             }
         }
     }

@@ -18,8 +18,14 @@ mod compare;
 /// The daemon without its edges, for the tests of the core.
 mod watch;
 
+/// What joins keep, for the daemon without its edges.
+mod shelf;
+
 /// Counting is a function of the log.
 mod counting;
+
+/// The join of predictions and labels is a function of the records.
+mod joining;
 
 /// A slice is measured as its rows alone would be.
 mod slicing;

@@ -18,6 +18,8 @@ use tidegauge::rows::Rejected;
 use tidegauge::shard::{Learnt, Report, Resumed};
 use tidegauge::time::Time;
 
+use crate::shelf::Shelf;
+
 /// Reads a monitor that is written in a test, with the data set that it may name.
 pub fn monitor(yaml: &str, dataset: Option<&str>) -> Subscriber {
     let folder = tempfile::tempdir().expect("a folder");
@@ -61,6 +63,7 @@ pub struct Kept {
     states: BTreeMap<Arc<str>, State>,
     learnt: BTreeMap<LearntKey, Arc<Reference>>,
     blocks: BTreeMap<BlockKey, Block>,
+    pub shelf: Arc<Shelf>,
 }
 
 /// What the daemon did, in order.
@@ -133,6 +136,8 @@ impl Watch {
                 state: self.kept.states.get(&model).cloned().unwrap_or_default(),
                 panes: self.kept.panes.values().filter(|pane| pane.key.model == model).cloned().collect(),
                 blocks: self.kept.blocks.values().filter(|block| block.key.model == model).cloned().collect(),
+                delays: self.kept.shelf.delays(&model),
+                ledger: self.kept.shelf.clone(),
             }
         };
         self.engine = Engine::new(self.subscribers.iter().map(start).collect::<Vec<_>>());
@@ -251,6 +256,10 @@ impl Watch {
             }
             self.told.effects.push(effect);
         }
+        for (model, changes) in self.engine.changes() {
+            self.kept.shelf.keep(&model, changes);
+        }
+        self.engine.written();
         for model in self.engine.models() {
             let state = self.engine.state(model).expect("its state");
             // It has to outlive a trip to the disk.

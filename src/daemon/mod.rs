@@ -1,6 +1,7 @@
 //! `tidegauge run`: the daemon, from its configuration to its clean end.
 
 mod counting;
+mod offsets;
 mod outlets;
 mod pipeline;
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
-use super::counting::{Counting, DeadLetter, Mark, Told};
+use super::counting::{Counting, DeadLetter, Told};
+use super::offsets::{Lane, commit_offsets};
 use super::outlets::{Outlets, Prepared, now};
 use crate::config::Config;
 use crate::engine::{Effect, Engine, Event, Known, LearntKey, Start};
@@ -34,6 +35,8 @@ const STORE_EVERY: Duration = Duration::from_secs(5);
 /// For how long it is believed that a partition has nothing more, which is said every second while its broker is there
 /// and this process is awake. After an outage or a standstill there may be much that nobody has said yet.
 const HEARSAY: Duration = Duration::from_secs(5);
+/// Joined records that wait in memory to be stored, at the most.
+const MOST_UNSAVED: usize = 100_000;
 /// How often what others see is brought up to date when nothing of note has happened.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
 
@@ -47,23 +50,11 @@ pub struct Pipeline {
     /// `None` once it has been stopped.
     running: Option<Running>,
     told: mpsc::Receiver<Told>,
+    /// Records that were stored before an earlier end and may not have been published.
+    left: Vec<Record>,
     lanes: BTreeMap<Partition, Lane>,
     stored: Instant,
     shown: Instant,
-}
-
-/// What is known of a partition that is ours.
-struct Lane {
-    /// Which one of all assignments it is ours by.
-    assignment: u64,
-    idle: bool,
-    /// Since when, without a record, it has been known to be read to its end, and when that was last said.
-    drained: Option<(Instant, Instant)>,
-    position: Option<Position>,
-    /// Whether the position is newer than what is stored.
-    moved: bool,
-    /// What was last committed to Kafka.
-    committed: Option<i64>,
 }
 
 /// What one round of events asks for, gathered to be carried out in order.
@@ -76,6 +67,9 @@ struct Round {
     learnt: Vec<(LearntKey, Learnt)>,
     touched: BTreeSet<Arc<str>>,
     is_due: bool,
+    /// Whether anything to be told depends on how far labels had come just now, so that it would be told otherwise were
+    /// it computed again.
+    is_of_labels: bool,
 }
 
 impl Pipeline {
@@ -103,7 +97,9 @@ impl Pipeline {
             }
             subscribers.push(Subscriber { monitor: monitor.clone(), reference: reference.clone() });
             let (state, panes, learnt, blocks) = (kept.state, kept.panes, kept.learnt, kept.blocks);
-            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks });
+            let delays = outlets.store.delays(&monitor.model).context("read the store")?;
+            let ledger = outlets.store.clone();
+            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks, delays, ledger });
         }
         let topics = topics(&subscribers);
         let plan = |topic| TopicPlan::new(topic, &subscribers, config.limits.versions);
@@ -118,8 +114,22 @@ impl Pipeline {
         let running = kafka::start(&config.kafka, &names, counting.clone()).context("start the Kafka consumer")?;
         let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
         let (running, lanes) = (Some(running), BTreeMap::new());
+        let left = outlets.store.records().context("read the store")?;
         let (stored, shown) = (Instant::now(), Instant::now());
-        Ok(Pipeline { config, monitors, topics, engine, counting, publisher, running, told, lanes, stored, shown })
+        Ok(Pipeline {
+            config,
+            monitors,
+            topics,
+            engine,
+            counting,
+            publisher,
+            running,
+            told,
+            left,
+            lanes,
+            stored,
+            shown,
+        })
     }
 
     /// Waits for something to happen, and carries out what follows from it and from what else has come meanwhile.
@@ -127,6 +137,12 @@ impl Pipeline {
     /// It must not be dropped half-way but at the end of the process: what was told and not yet carried out is lost
     /// to this pipeline, though not to the log.
     pub async fn round(&mut self, outlets: &mut Outlets) -> Result<()> {
+        if !self.left.is_empty() {
+            let mut left = Round { records: self.left.clone(), ..Round::default() };
+            self.publish(&mut left, outlets).await;
+            outlets.store.published().context("store what is published")?;
+            self.left.clear();
+        }
         let mut round = Round::default();
         let mut waiting = Vec::new();
         if tokio::time::timeout(Duration::from_millis(250), self.told.recv_many(&mut waiting, AT_ONCE)).await.is_err() {
@@ -209,6 +225,7 @@ impl Pipeline {
             Effect::Measured(measurements) => {
                 let Some(first) = measurements.first() else { return };
                 round.touched.insert(first.model.as_str().into());
+                round.is_of_labels |= measurements.iter().any(|measurement| measurement.coverage.is_some());
                 outlets.telemetry.measured(&measurements);
                 outlets.telemetry.evaluated(&first.model, now());
                 let topic = &self.config.topics.measurements;
@@ -250,6 +267,7 @@ impl Pipeline {
                 round.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
             }
             Effect::Late { model, rows } => outlets.telemetry.late(&model, rows),
+            Effect::Joined { model, fared } => outlets.telemetry.joined(&model, &fared),
             Effect::Expired { model, before } => round.commit.expired.push((model, before)),
             Effect::Folded(block) => round.commit.blocks.push(*block),
             Effect::Forgotten { model, before } => round.commit.forgotten.push((model, before)),
@@ -291,8 +309,7 @@ impl Pipeline {
     /// Lets the others go on without partitions that were read to their end and are silent.
     fn find_idle(&mut self, round: &mut Round, outlets: &mut Outlets) {
         let patience = |partition: &Partition| {
-            let readers =
-                self.monitors.values().filter(|m| m.inputs.iter().any(|input| *input.topic == *partition.topic));
+            let readers = self.monitors.values().filter(|m| m.reads(&partition.topic));
             readers.map(|monitor| monitor.windowing.idle).max().unwrap_or(Span(i64::MAX))
         };
         let silent = |partition: &Partition, lane: &Lane| {
@@ -312,13 +329,24 @@ impl Pipeline {
     }
 
     /// Publishes, then stores, then commits: whatever is stored or committed has been told, and whatever is told again
-    /// after a crash has the same id.
+    /// after a crash has the same id. What labels say goes the other way round: it is stored as it is to be told, since
+    /// it would be told otherwise if labels came faster or slower the next time.
     async fn carry_out(&mut self, mut round: Round, outlets: &mut Outlets) -> Result<()> {
-        self.publish(&mut round, outlets).await;
+        outlets.store.check().context("read the store")?;
+        if round.is_of_labels {
+            round.commit.records = round.records.clone();
+        } else {
+            self.publish(&mut round, outlets).await;
+        }
         let overdue = self.stored.elapsed() >= STORE_EVERY && self.lanes.values().any(|lane| lane.moved);
         round.is_due |= overdue || !round.touched.is_empty() || !round.commit.learnt.is_empty();
+        round.is_due |= round.is_of_labels || self.engine.unsaved() >= MOST_UNSAVED;
         if round.is_due {
             self.keep(&mut round, outlets).await?;
+        }
+        if round.is_of_labels {
+            self.publish(&mut round, outlets).await;
+            outlets.store.published().context("store what is published")?;
         }
         for (key, learnt) in round.learnt {
             self.counting.learnt(key, learnt);
@@ -365,6 +393,7 @@ impl Pipeline {
         let moved = self.lanes.iter().filter(|(_, lane)| lane.moved);
         round.commit.positions =
             moved.filter_map(|(partition, lane)| Some((partition.clone(), lane.position.clone()?))).collect();
+        round.commit.joined = self.engine.changes();
         let (store, commit) = (outlets.store.clone(), std::mem::take(&mut round.commit));
         let (commit, outcome) = tokio::task::spawn_blocking(move || {
             let outcome = store.commit(&commit);
@@ -376,6 +405,7 @@ impl Pipeline {
         outlets.telemetry.committed(outcome.is_ok());
         // Going on without the store would acknowledge what is not durable; a restart reads it all again.
         outcome.context("store the panes")?;
+        self.engine.written();
         self.stored = Instant::now();
         self.lanes.values_mut().for_each(|lane| lane.moved = false);
         if let Some(running) = &self.running {
@@ -440,26 +470,5 @@ impl Drop for Pipeline {
         if let Some(running) = self.running.take() {
             std::thread::spawn(move || drop(running));
         }
-    }
-}
-
-/// What brokers take as an offset's metadata, by default. Without it, a copy that has not our store begins at the
-/// offset all the same, but cannot tell late rows.
-const LONGEST_MARK: usize = 4096;
-
-/// Tells Kafka where to begin again, for lag tools and for a copy that does not have our store.
-fn commit_offsets(running: &Running, lanes: &mut BTreeMap<Partition, Lane>, wait: bool) {
-    let mut offsets = Vec::new();
-    for (partition, lane) in lanes {
-        let Some(position) = lane.position.as_ref().filter(|position| lane.committed != Some(position.resume)) else {
-            continue;
-        };
-        let mark = Mark { next: position.next, latest: position.latest.clone() };
-        let mark = serde_json::to_string(&mark).ok().filter(|mark| mark.len() <= LONGEST_MARK).unwrap_or_default();
-        offsets.push((partition.clone(), position.resume, mark));
-        lane.committed = Some(position.resume);
-    }
-    if let Err(error) = running.commit(&offsets, wait) {
-        tracing::warn!(%error, "commit offsets");
     }
 }

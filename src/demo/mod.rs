@@ -41,6 +41,7 @@ pub async fn run(options: Options, interrupted: impl Future<Output = ()>) -> Res
     let folder = tempfile::tempdir().context("make a temporary folder")?;
     let broker = Embedded::start(&[
         ("credit.predictions", 4),
+        ("credit.labels", 2),
         ("tidegauge.measurements", 1),
         ("tidegauge.alerts", 1),
         ("tidegauge.retrain", 1),

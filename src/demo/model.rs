@@ -15,8 +15,8 @@ pub struct World {
     pub version: u32,
 }
 
-/// Writes the log line of one scored application, as JSON of about 700 bytes.
-pub fn log_line(rng: &mut Rng, world: World, at_millis: i64, id: u64, line: &mut String) {
+/// Writes the log line of one scored application, as JSON of about 700 bytes. Returns whether the loan will go bad.
+pub fn log_line(rng: &mut Rng, world: World, at_millis: i64, id: u64, line: &mut String) -> bool {
     let (poorer, costlier) = if world.drifted { (0.72, 1.35) } else { (1.0, 1.0) };
     let income = 41_000.0 * (0.45 * normal(rng)).exp() * poorer;
     let loan = 12_500.0 * (0.6 * normal(rng)).exp() * costlier;
@@ -37,6 +37,8 @@ pub fn log_line(rng: &mut Rng, world: World, at_millis: i64, id: u64, line: &mut
     let recentred = if world.version > 1 { risk - 0.35 } else { risk };
     let score = 1.0 / (1.0 + (-recentred - 0.25 * normal(rng)).exp());
     let class = if score > 0.5 { "bad" } else { "good" };
+    let goes_bad = rng.f64() < 1.0 / (1.0 + (-risk).exp());
+    let sex = pick(rng, &[("F", 47), ("M", 53)]);
     let latency = 18.0 * (0.5 * normal(rng)).exp();
     let error = rng.f64() < 0.002;
     line.clear();
@@ -54,10 +56,18 @@ pub fn log_line(rng: &mut Rng, world: World, at_millis: i64, id: u64, line: &mut
     }
     let _ = write!(
         line,
-        r#""housing":"{housing}","region":"{region}","channel":"{channel}"}},"prediction":{{"score":{score:.6},"class":"{class}"}},"latency_ms":{latency:.2},"error":{error},"host":"scorer-{}","trace":"{:032x}"}}"#,
+        r#""housing":"{housing}","region":"{region}","channel":"{channel}"}},"person":{{"sex":"{sex}"}},"prediction":{{"score":{score:.6},"class":"{class}"}},"latency_ms":{latency:.2},"error":{error},"host":"scorer-{}","trace":"{:032x}"}}"#,
         rng.u8(0..4),
         rng.u128(..),
     );
+    goes_bad
+}
+
+/// Writes what turned out of an application.
+pub fn label_line(at_millis: i64, id: u64, goes_bad: bool, line: &mut String) {
+    line.clear();
+    let outcome = if goes_bad { "bad" } else { "good" };
+    let _ = write!(line, r#"{{"ts":{at_millis},"id":"a-{id:010}","outcome":"{outcome}"}}"#);
 }
 
 /// A standard normal number (Box and Muller).

@@ -1,6 +1,6 @@
 //! The demo's story: what befalls the simulated model, who answers the request for a retrain, and how it is shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
-use super::model::{World, log_line};
+use super::model::{World, label_line, log_line};
 use crate::measurement::Measurement;
 use crate::rule::alert::{AlertEvent, RetrainRequest, State};
 
@@ -22,6 +22,8 @@ const RATE: u64 = 1500;
 const DRIFT_BEGINS: Duration = Duration::from_secs(14);
 const COLUMN_BREAKS: Duration = Duration::from_secs(24);
 const COLUMN_MENDED: Duration = Duration::from_secs(32);
+/// How long after an application it is known what became of it, which in life takes months.
+const LABELS_TAKE: Duration = Duration::from_secs(5);
 /// How long the simulated training takes after it is asked for.
 const TRAINING: Duration = Duration::from_secs(20);
 
@@ -98,13 +100,20 @@ impl Story {
             .context("subscribe to the events")?;
         self.screen.say(&format!("metrics  http://{0}/metrics   page  http://{0}/   Ctrl-C ends", self.address));
         let (mut rng, mut line, mut sent) = (Rng::with_seed(7), String::new(), 0);
+        let mut outcomes: VecDeque<(i64, u64, bool)> = VecDeque::new();
         while !over.load(Ordering::Relaxed) {
             let due = (self.begun.elapsed().as_secs_f64() * RATE as f64) as u64;
             while sent < due {
-                log_line(&mut rng, self.world(), now_millis(), sent, &mut line);
+                let now = now_millis();
+                let goes_bad = log_line(&mut rng, self.world(), now, sent, &mut line);
+                outcomes.push_back((now + LABELS_TAKE.as_millis() as i64, sent, goes_bad));
                 // A full queue means that the broker is slow; the applicant is not logged, which is realistic.
                 let _ = producer.send(BaseRecord::<str, str>::to("credit.predictions").payload(line.as_str()));
                 sent += 1;
+            }
+            while let Some((at, id, goes_bad)) = outcomes.pop_front_if(|(at, ..)| *at <= now_millis()) {
+                label_line(at, id, goes_bad, &mut line);
+                let _ = producer.send(BaseRecord::<str, str>::to("credit.labels").payload(line.as_str()));
             }
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(20)) {
                 self.hear(message.topic(), message.payload().unwrap_or_default());

@@ -61,7 +61,7 @@ impl<'a> Again<'a> {
         let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
         // Nothing is measured here, so nothing is simulated.
         let nulls = &mut Nulls::default();
-        let mut judged = Judged { monitor: self.monitor, window, groups, nulls, alerts, quiet };
+        let mut judged = Judged { monitor: self.monitor, window, groups, labels: None, nulls, alerts, quiet };
         let (mut events, mut requests) = (Vec::new(), Vec::new());
         for measurements in &*measured {
             let Some((version, slice)) = key(measurements) else { continue };
@@ -86,7 +86,7 @@ fn retell(m: &mut Measurement, measure: &Measure, judging: &Judging) {
         m.breached = None;
         return;
     };
-    match finding::judge(measure, judging, m.rows, value, m.q_value.or(m.p_value), m.detectable) {
+    match finding::judge(measure, judging, m.rows, value, m.q_value.or(m.p_value), m.detectable, (m.low, m.high)) {
         Ok(breached) => m.breached = breached,
         Err(why) => {
             let undefined = Some(why.to_string());

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::outcomes::{self, Tallies};
 use super::{Effect, Known};
 use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
@@ -15,7 +16,8 @@ use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, Retrai
 use crate::rule::{Retrain, Rule};
 use crate::schema::Role;
 use crate::shard::OTHER_VERSIONS;
-use crate::stat::{Attributed, Case, On, Side};
+use crate::stat::{Attributed, Case, Needs, On, Side};
+use crate::tally::outcome::OutcomeTally;
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Time, Window};
 
@@ -23,6 +25,8 @@ use crate::time::{Time, Window};
 #[derive(Default)]
 pub(super) struct Group {
     pub logs: BTreeMap<Arc<str>, Log>,
+    /// What the model said, and what that is counted on.
+    outcomes: Option<(Known, OutcomeTally)>,
     offsets: BTreeMap<Partition, (i64, i64)>,
 }
 
@@ -48,9 +52,25 @@ impl Log {
 }
 
 impl Group {
-    pub fn add(&mut self, key: &PaneKey, pane: &Pane, fields: Vec<FieldTally>, known: &Known) {
+    pub fn add(
+        &mut self,
+        key: &PaneKey,
+        pane: &Pane,
+        fields: Vec<FieldTally>,
+        outcomes: Option<OutcomeTally>,
+        known: &Known,
+    ) {
         let range = self.offsets.entry(key.partition.clone()).or_insert(pane.offsets);
         *range = (range.0.min(pane.offsets.0), range.1.max(pane.offsets.1));
+        match (&mut self.outcomes, outcomes) {
+            (Some((_, mine)), Some(theirs)) => mine.merge(&theirs),
+            (empty @ None, Some(outcomes)) => *empty = Some((known.clone(), outcomes)),
+            (_, None) => {}
+        }
+        // Of groups nothing but outcomes is counted.
+        if fields.is_empty() && !key.slice.is_empty() {
+            return;
+        }
         match self.logs.get_mut(&key.partition.topic) {
             None => {
                 let (rows, known, operand) = (pane.rows, known.clone(), None);
@@ -64,11 +84,23 @@ impl Group {
     }
 }
 
+/// What labels say of a window, by how long was waited for them.
+pub(super) struct Labels {
+    pub versions: BTreeMap<Arc<str>, (Known, Tallies)>,
+    /// The share of the predictions without a label yet that will have one in the end.
+    pub coming: Option<f64>,
+    pub revision: u32,
+    /// The revision after which nothing changes any more.
+    pub last: u32,
+}
+
 /// What a window is judged with.
 pub(super) struct Judged<'a> {
     pub monitor: &'a Monitor,
     pub window: Window,
+    /// Empty when only what labels say is told again.
     pub groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
+    pub labels: Option<Labels>,
     pub nulls: &'a mut Nulls,
     pub alerts: &'a mut BTreeMap<AlertKey, Active>,
     pub quiet: &'a mut BTreeMap<(String, Arc<str>), Time>,
@@ -77,23 +109,83 @@ pub(super) struct Judged<'a> {
 pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let mut effects = Vec::new();
     let sliced = sliced(&judged.groups);
-    for ((version, slice), group) in std::mem::take(&mut judged.groups) {
-        let measurements = measure(judged.monitor, judged.nulls, judged.window, &version, &slice, &group);
-        let mut told = Vec::new();
-        for rule in &judged.monitor.rules {
+    let said = said(&mut judged.groups);
+    let labels = judged.labels.take();
+    let is_told_first = !judged.groups.is_empty();
+    let of_labels = labels
+        .iter()
+        .flat_map(|labels| &labels.versions)
+        .flat_map(|(version, (_, tallies))| tallies.keys().map(|slice| (version.clone(), slice.clone())));
+    let keys: BTreeSet<(Arc<str>, Arc<str>)> = judged.groups.keys().cloned().chain(of_labels).collect();
+    for key in keys {
+        let group = judged.groups.get_mut(&key).map(std::mem::take).unwrap_or_default();
+        let (version, slice) = key;
+        let place = (judged.monitor, judged.window, &*version, &*slice);
+        let mut told = measure(judged.monitor, judged.nulls, judged.window, &version, &slice, &group);
+        // What needs no labels is told once; rules may ask of it together with what is told again.
+        let mut known_already = Vec::new();
+        let of_predictions = if is_told_first { &mut told } else { &mut known_already };
+        let ask_of = |known: &Known, tallies: &Tallies, needs, coming, revision: u32, last: u32| {
+            let version = outcomes::Version { monitor: judged.monitor, known, tallies, coming };
+            let measured = outcomes::measure(&version, &slice, needs).into_iter();
+            measured.map(move |m| placed(place, Measurement { revision, provisional: revision < last, ..m })).collect()
+        };
+        if let Some((known, tallies)) = said.get(&version).filter(|_| is_told_first) {
+            let measured: Vec<Measurement> = ask_of(known, tallies, Needs::Predictions, None, 0, 0);
+            of_predictions.extend(measured);
+        }
+        if let Some((labels, (known, tallies))) =
+            labels.as_ref().and_then(|labels| Some((labels, labels.versions.get(&version)?)))
+        {
+            let Labels { coming, revision, last, .. } = *labels;
+            if !is_told_first {
+                let measured: Vec<Measurement> = ask_of(known, tallies, Needs::Predictions, None, revision, last);
+                known_already.extend(measured);
+            }
+            let measured: Vec<Measurement> = ask_of(known, tallies, Needs::Labels, coming, revision, last);
+            told.extend(measured);
+        }
+        let measurements: Vec<Measurement> = told.iter().chain(&known_already).cloned().collect();
+        let mut following = Vec::new();
+        let rules = judged.monitor.rules.iter().filter(|rule| is_told_first || rule.when.needs_labels());
+        for rule in rules {
             let events = ask(&mut judged, rule, &version, &slice, &measurements);
             let retrain = rule.retrain.as_ref().and_then(|retrain| {
                 request(&mut judged, rule, retrain, &version, &slice, &group, &measurements, &events)
             });
-            told.extend(events.into_iter().map(|event| Effect::Alert(Box::new(event))));
-            told.extend(retrain.map(|request| Effect::Retrain(Box::new(request))));
+            following.extend(events.into_iter().map(|event| Effect::Alert(Box::new(event))));
+            following.extend(retrain.map(|request| Effect::Retrain(Box::new(request))));
         }
-        effects.push(Effect::Measured(measurements));
-        effects.append(&mut told);
-        judged.groups.insert((version, slice), Group::default());
+        effects.extend((!told.is_empty()).then_some(Effect::Measured(told)));
+        effects.append(&mut following);
     }
-    effects.extend(obsolete(&mut judged, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
+    if is_told_first {
+        effects.extend(obsolete(&mut judged, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
+    }
     effects
+}
+
+/// What the model said, by version and then by slice and group.
+fn said(groups: &mut BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, (Known, Tallies)> {
+    let mut said: BTreeMap<Arc<str>, (Known, Tallies)> = BTreeMap::new();
+    for ((version, slice), group) in groups {
+        if let Some((known, tally)) = group.outcomes.take() {
+            said.entry(version.clone()).or_insert_with(|| (known, Tallies::new())).1.insert(slice.clone(), tally);
+        }
+    }
+    said
+}
+
+/// A measurement in its place.
+fn placed((monitor, window, version, slice): (&Monitor, Window, &str, &str), measurement: Measurement) -> Measurement {
+    Measurement {
+        model: monitor.model.clone(),
+        version: version.to_owned(),
+        slice: slice.to_owned(),
+        window_start: window.start,
+        window_end: window.end,
+        ..measurement
+    }
 }
 
 /// Computes all that the monitor measures.
@@ -119,6 +211,7 @@ fn measure(
                     Some(first) => (of_log, None, first.reference),
                     None => continue,
                 },
+                None if measure.statistic.on.outcomes().is_some() => continue,
                 None => (of_log, None, None),
                 Some(field) => {
                     let Some(at) = input.fields.iter().position(|&carried| carried == field) else { continue };
@@ -160,14 +253,8 @@ fn measure(
         if monitor.judging.correction == Correction::BenjaminiHochberg {
             correct(&mut findings);
         }
-        measurements.extend(findings.into_iter().map(|finding| Measurement {
-            model: monitor.model.clone(),
-            version: version.to_owned(),
-            slice: slice.to_owned(),
-            window_start: window.start,
-            window_end: window.end,
-            ..finding.told(&monitor.judging)
-        }));
+        let place = (monitor, window, version, slice);
+        measurements.extend(findings.into_iter().map(|finding| placed(place, finding.told(&monitor.judging))));
     }
     measurements
 }

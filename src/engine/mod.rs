@@ -7,6 +7,8 @@
 mod again;
 mod judge;
 mod history;
+mod maturing;
+mod outcomes;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
+use crate::calibration::Calibration;
+use crate::join::{Changes, DelayTally, Fared, Join, Ledger, Sort};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
@@ -71,6 +75,11 @@ pub enum Effect {
         model: Arc<str>,
         before: Time,
     },
+    /// How the labels and predictions fared that have been joined.
+    Joined {
+        model: Arc<str>,
+        fared: Fared,
+    },
 }
 
 /// What a learnt reference is for: each version learns its own, in each log.
@@ -89,13 +98,16 @@ pub struct Known {
     /// What blocks of the history bear that were counted on these axes. Unlike that of panes it stays the same when
     /// panes become shorter or longer than before, as long as blocks do not.
     pub blocks: Arc<str>,
+    /// What the reference's labels say that scores mean.
+    pub calibration: Option<Arc<Calibration>>,
 }
 
 impl Known {
     pub fn new(reference: Arc<Reference>, monitor: &Monitor, topic: &str) -> Known {
         let axes = axes_of(Some(&reference), monitor, topic);
         let blocks = axes.clone().for_panes(monitor.windowing.block()).hash;
-        Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks }
+        let calibration = None;
+        Known { reference, axes: axes.for_panes(monitor.windowing.every), blocks, calibration }
     }
 }
 
@@ -109,11 +121,22 @@ pub struct State {
     pub quiet: Vec<((String, Arc<str>), Time)>,
     /// From when a learnt reference is counted on.
     pub started: Vec<(LearntKey, Time)>,
+    /// How far labels have come: whatever was due before has been told again.
+    pub matured: Time,
+    /// Of what versions and axes joined predictions are.
+    pub sorts: Vec<Sort>,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { published: Time::MIN, alerts: Vec::new(), quiet: Vec::new(), started: Vec::new() }
+        State {
+            published: Time::MIN,
+            alerts: Vec::new(),
+            quiet: Vec::new(),
+            started: Vec::new(),
+            matured: Time::MIN,
+            sorts: Vec::new(),
+        }
     }
 }
 
@@ -126,6 +149,10 @@ pub struct Start {
     pub state: State,
     pub panes: Vec<Pane>,
     pub blocks: Vec<Block>,
+    /// How long labels took, by the pane of their prediction.
+    pub delays: Vec<(Time, DelayTally)>,
+    /// Where joined predictions are kept.
+    pub ledger: Arc<dyn Ledger>,
 }
 
 #[derive(Debug, Default)]
@@ -171,13 +198,29 @@ impl Engine {
     }
 
     fn reading<'a>(&'a mut self, partition: &'a Partition) -> impl Iterator<Item = (Arc<str>, &'a mut Watched)> {
-        let reads = |watched: &Watched| watched.monitor.inputs.iter().any(|input| *input.topic == *partition.topic);
+        let reads = |watched: &Watched| watched.reads(&partition.topic);
         self.monitors.iter_mut().filter(move |(_, w)| reads(w)).map(|(model, watched)| (model.clone(), watched))
     }
 
     /// What of a monitor has to be stored.
     pub fn state(&self, model: &str) -> Option<State> {
         self.monitors.get(model).map(Watched::state)
+    }
+
+    /// What of the joins has changed since the last time that was asked and [`Engine::written`] said so.
+    pub fn changes(&mut self) -> Vec<(Arc<str>, Changes)> {
+        let joins = self.monitors.iter_mut().filter_map(|(model, watched)| Some((model, watched.join.as_mut()?)));
+        joins.map(|(model, join)| (model.clone(), join.changes())).collect()
+    }
+
+    /// What was last asked for is written.
+    pub fn written(&mut self) {
+        self.monitors.values_mut().filter_map(|watched| watched.join.as_mut()).for_each(Join::written);
+    }
+
+    /// How many joined records wait to be written.
+    pub fn unsaved(&self) -> usize {
+        self.monitors.values().filter_map(|watched| watched.join.as_ref()).map(Join::unsaved).sum()
     }
 
     pub fn models(&self) -> impl Iterator<Item = &Arc<str>> {
@@ -191,7 +234,7 @@ impl Engine {
 
     /// How far each partition of a model has been counted, and whether it is waited for.
     pub fn frontiers(&self, model: &str) -> impl Iterator<Item = (&Partition, Time, bool)> {
-        let lanes = self.monitors.get(model).into_iter().flat_map(|watched| &watched.lanes);
+        let lanes = self.monitors.get(model).into_iter().flat_map(Watched::lanes);
         lanes.map(|(partition, lane)| (partition, lane.frontier, !lane.idle))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::history::{Groups, History};
 use super::judge::{Judged, judge};
 use super::{Effect, Known, LearntKey, Start, State};
+use crate::join::Join;
 use crate::monitor::{Monitor, Source};
 use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
@@ -13,28 +14,33 @@ use crate::reference::Reference;
 use crate::rows::Rows;
 use crate::rule::alert::{Active, AlertKey};
 use crate::shard::Progress;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 #[derive(Debug)]
 pub(super) struct Watched {
     pub monitor: Arc<Monitor>,
     /// What all versions are compared with, for each topic; empty when each version learns its own.
-    given: BTreeMap<Arc<str>, Known>,
-    learnt: BTreeMap<LearntKey, Known>,
+    pub given: BTreeMap<Arc<str>, Known>,
+    pub learnt: BTreeMap<LearntKey, Known>,
     samples: BTreeMap<LearntKey, Vec<Rows>>,
     /// Shards that have not yet said from when they count what was learnt; until then no window is complete.
     awaited: BTreeSet<(LearntKey, Partition)>,
     /// Panes before this were learnt from in some partition, so no window may hold them.
     started: BTreeMap<LearntKey, Time>,
     pub lanes: BTreeMap<Partition, Lane>,
+    /// Those of the log of labels, if it is another one. No window waits for them to be published first.
+    pub label_lanes: BTreeMap<Partition, Lane>,
+    pub join: Option<Join>,
+    /// How far labels have come.
+    pub matured: Time,
     panes: BTreeMap<PaneKey, Pane>,
     /// What has become of panes that no window needs any more.
     history: History,
     pub published: Time,
     pub alerts: BTreeMap<AlertKey, Active>,
-    quiet: BTreeMap<(String, Arc<str>), Time>,
+    pub quiet: BTreeMap<(String, Arc<str>), Time>,
     /// What does not have to outlive the process, since it would come out the same.
-    nulls: Nulls,
+    pub nulls: Nulls,
 }
 
 /// How far a partition is.
@@ -60,6 +66,10 @@ impl Watched {
         let mut started: BTreeMap<_, _> = learnt.keys().map(|key| (key.clone(), Time::MIN)).collect();
         started.extend(start.state.started);
         let history = History::new(&monitor, start.blocks);
+        let join = monitor.labels.as_ref().map(|labels| {
+            let (sorts, ledger) = (start.state.sorts, start.ledger);
+            Join::new(&monitor.model, labels.wait, &monitor.windowing, ledger, sorts, start.delays)
+        });
         Watched {
             monitor,
             given,
@@ -68,6 +78,9 @@ impl Watched {
             awaited: BTreeSet::new(),
             started,
             lanes: BTreeMap::new(),
+            label_lanes: BTreeMap::new(),
+            join,
+            matured: start.state.matured,
             panes: start.panes.into_iter().map(|pane| (pane.key.clone(), pane)).collect(),
             history,
             published: start.state.published,
@@ -83,10 +96,32 @@ impl Watched {
             alerts: self.alerts.iter().map(|(key, active)| (key.clone(), active.clone())).collect(),
             quiet: self.quiet.iter().map(|(key, until)| (key.clone(), *until)).collect(),
             started: self.started.iter().map(|(key, from)| (key.clone(), *from)).collect(),
+            matured: self.matured,
+            sorts: self.join.as_ref().map(|join| join.sorts().to_vec()).unwrap_or_default(),
         }
     }
 
+    /// Whether it wants anything of a topic.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.monitor.reads(topic)
+    }
+
+    /// Whether a topic has rows to be counted, and not just labels.
+    fn has_rows(&self, topic: &str) -> bool {
+        self.monitor.inputs.iter().any(|input| input.topic == topic)
+    }
+
+    pub fn lanes(&self) -> impl Iterator<Item = (&Partition, &Lane)> {
+        self.lanes.iter().chain(&self.label_lanes)
+    }
+
     pub fn assign(&mut self, partition: &Partition, latest: Option<Time>) {
+        if !self.has_rows(&partition.topic) {
+            let lateness = self.monitor.labels.as_ref().map_or(Span(0), |labels| labels.lateness);
+            let frontier = latest.map_or(Time::MIN, |latest| latest - lateness);
+            self.label_lanes.insert(partition.clone(), Lane { frontier, idle: false });
+            return;
+        }
         let frontier = latest.map_or(Time::MIN, |latest| self.monitor.windowing.frontier(latest));
         self.lanes.insert(partition.clone(), Lane { frontier, idle: false });
         let learnt = self.learnt.keys().filter(|key| key.topic == partition.topic && self.given.is_empty());
@@ -96,6 +131,7 @@ impl Watched {
     /// Publishes nothing yet: a rebalance takes partitions one by one, and may give back the slowest in the end.
     pub fn revoke(&mut self, partition: &Partition) {
         self.lanes.remove(partition);
+        self.label_lanes.remove(partition);
         self.awaited.retain(|(_, awaited)| awaited != partition);
     }
 
@@ -103,12 +139,18 @@ impl Watched {
         if let Some(lane) = self.lanes.get_mut(partition).filter(|lane| !lane.idle) {
             lane.idle = true;
             self.publish(effects);
+        } else if let Some(lane) = self.label_lanes.get_mut(partition).filter(|lane| !lane.idle) {
+            lane.idle = true;
+        } else {
+            return;
         }
+        self.mature(effects);
     }
 
     pub fn progress(&mut self, partition: &Partition, progress: Progress, effects: &mut Vec<Effect>) {
         // A partition that was revoked in the meantime no longer counts here.
-        let Some(lane) = self.lanes.get_mut(partition) else { return };
+        let lane = self.lanes.get_mut(partition).or_else(|| self.label_lanes.get_mut(partition));
+        let Some(lane) = lane else { return };
         lane.frontier = lane.frontier.max(progress.frontier);
         lane.idle = false;
         for pane in progress.closed {
@@ -122,7 +164,9 @@ impl Watched {
         for (version, rows) in progress.samples {
             self.learn(partition, version, rows, effects);
         }
+        self.join(progress.predictions, &progress.labels, effects);
         self.publish(effects);
+        self.mature(effects);
     }
 
     /// Takes in rows to learn from; when there are enough, makes the reference.
@@ -143,8 +187,9 @@ impl Watched {
         }
         let sample = self.samples.remove(&key).unwrap_or_default();
         let fields = self.monitor.fields_of(&key.topic);
-        let Monitor { resolution, slicing, .. } = &*self.monitor;
+        let Monitor { resolution, slicing, grouping, .. } = &*self.monitor;
         let reference = Reference::build_in_slices("learnt", &fields, &sample, *resolution, slicing);
+        let reference = reference.grouped_by(&fields, &sample, &grouping.slicing());
         let known = Known::new(Arc::new(reference), &self.monitor, &key.topic);
         self.learnt.insert(key.clone(), known.clone());
         let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);
@@ -216,24 +261,31 @@ impl Watched {
         for (key, pane) in self.panes.iter().take_while(|(key, _)| key.start < end) {
             let Some(known) = self.known(key) else { continue };
             let counts_here = key.start >= window.start && pane.axes == known.axes.hash;
-            if counts_here && let Some(fields) = pane.fields() {
+            if counts_here && let Some((fields, outcomes)) = pane.tallies() {
                 let group = groups.entry((key.version.clone(), key.slice.clone())).or_default();
-                group.add(key, pane, fields, known);
+                group.add(key, pane, fields, outcomes, known);
             }
         }
         self.history.compare(&self.monitor, window, &mut groups);
+        let labels = self.labels(window);
         let (nulls, alerts, quiet) = (&mut self.nulls, &mut self.alerts, &mut self.quiet);
-        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, nulls, alerts, quiet }));
+        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, alerts, quiet }));
     }
 
     /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.
     fn known(&self, pane: &PaneKey) -> Option<&Known> {
         let topic = pane.partition.topic.clone();
-        if let Some(known) = self.given.get(&topic) {
-            return Some(known);
-        }
         let key = LearntKey { model: pane.model.clone(), version: pane.version.clone(), topic };
-        let begun = self.started.get(&key).is_some_and(|&from| pane.start >= from);
-        self.learnt.get(&key).filter(|_| begun)
+        let is_counted = !self.given.is_empty() || self.started.get(&key).is_some_and(|&from| pane.start >= from);
+        known_of(&self.given, &self.learnt, &key).filter(|_| is_counted)
     }
+}
+
+/// What rows of a version in a topic are counted on.
+pub(super) fn known_of<'a>(
+    given: &'a BTreeMap<Arc<str>, Known>,
+    learnt: &'a BTreeMap<LearntKey, Known>,
+    key: &LearntKey,
+) -> Option<&'a Known> {
+    given.get(&key.topic).or_else(|| learnt.get(key))
 }

@@ -4,14 +4,14 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::measurement::Measurement;
 use crate::rule::alert::{AlertEvent, RetrainRequest, State, stable_id};
 use crate::time::Time;
 
 /// A record for a Kafka topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub topic: String,
     pub key: String,

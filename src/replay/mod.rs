@@ -3,12 +3,11 @@
 mod inject;
 mod parquet;
 mod power;
+mod reader;
 mod show;
 mod what_if;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config;
 use crate::engine::{Effect, Engine, Event, Start, State};
+use crate::join::Blank;
 use crate::lane::Lane;
 use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
@@ -27,10 +27,12 @@ use crate::reference::Reference;
 use crate::rows::{Rows, Wanted};
 use crate::shard::{Report, Resumed};
 use crate::source::reference_file;
-use crate::source::table::{self, Lookup, Table};
+use crate::source::table::{self, Lookup};
+use crate::time::Time;
 pub use inject::Injection;
 use inject::Injector;
 use power::Power;
+use reader::{Part, Reader};
 pub use show::Format;
 use show::{Show, Summary};
 pub use what_if::Question;
@@ -41,6 +43,8 @@ use what_if::WhatIf;
 pub struct Options {
     /// Files, each perhaps with the topic that it stands for before it: `features=rows.parquet`.
     pub data: Vec<String>,
+    /// Files of labels.
+    pub labels: Vec<PathBuf>,
     pub monitor: PathBuf,
     pub format: Format,
     /// Where the measurements go in Parquet.
@@ -71,18 +75,14 @@ pub fn run(options: &Options, stop: &AtomicBool) -> Result<bool> {
     check(options)?;
     let monitor = Arc::new(config::load_monitor(&options.monitor).map_err(config::Problems)?);
     let reference = reference(&monitor)?;
-    let inputs = inputs(&options.data, &monitor)?;
+    let mut inputs = inputs(&options.data, &monitor)?;
+    inputs.extend(labels(&options.labels, &monitor)?);
     let mut replay = Replay::new(monitor, reference, options, stop)?;
     let bytes = inputs.iter().filter_map(|(_, path)| path.metadata().ok()).map(|file| file.len()).sum();
     let progress = ProgressBar::new(bytes);
     let style = "{bar:40} {bytes}/{total_bytes}  {elapsed}, {eta} left  {msg}";
     progress.set_style(ProgressStyle::with_template(style).context("set up the progress bar")?);
-    for (topic, path) in &inputs {
-        if replay.is_stopped() {
-            break;
-        }
-        replay.file(topic, path, &progress).with_context(|| format!("replay {}", path.display()))?;
-    }
+    replay.read(&inputs, &progress)?;
     progress.finish_and_clear();
     replay.finish()
 }
@@ -147,6 +147,19 @@ fn inputs(data: &[String], monitor: &Monitor) -> Result<Vec<(Arc<str>, PathBuf)>
     Ok(inputs)
 }
 
+/// The files of labels, for the topic that they stand for.
+fn labels(files: &[PathBuf], monitor: &Monitor) -> Result<Vec<(Arc<str>, PathBuf)>> {
+    let Some(labels) = &monitor.labels else {
+        let hint = "write `labels: {topic: …, id: …, time: …, value: …, wait: …}` into it".to_owned();
+        let message = "the monitor has no labels".to_owned();
+        return if files.is_empty() { Ok(Vec::new()) } else { Err(Usage { message, hint: Some(hint) }.into()) };
+    };
+    if let Some(missing) = files.iter().find(|path| !path.is_file()) {
+        bail!("{}: no such file", missing.display());
+    }
+    Ok(files.iter().map(|path| (Arc::from(labels.topic.as_str()), path.clone())).collect())
+}
+
 /// A replay under way.
 struct Replay<'a> {
     stop: &'a AtomicBool,
@@ -160,8 +173,9 @@ struct Replay<'a> {
     injected: Vec<(Injector, Power)>,
 }
 
-/// Records that are decoded and counted together.
+/// Records that are decoded and counted together, where there is one log, and where several are read side by side.
 const BATCH: usize = 4096;
+const ONE_OF_SEVERAL: usize = 64;
 
 impl<'a> Replay<'a> {
     fn new(
@@ -184,8 +198,10 @@ impl<'a> Replay<'a> {
             let power = Power::new(injection, &injector.subjects());
             injected.push((injector, power));
         }
-        let (learnt, panes, blocks) = (Vec::new(), Vec::new(), Vec::new());
-        let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks };
+        let (learnt, panes, blocks, delays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // Of a file no more is kept than while it is read.
+        let ledger = Arc::new(Blank);
+        let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks, delays, ledger };
         let mut engine = Engine::new([start]);
         let mut lanes = BTreeMap::new();
         for topic in topics(std::slice::from_ref(&subscriber)) {
@@ -210,43 +226,49 @@ impl<'a> Replay<'a> {
             .try_for_each(|(injector, _)| injector.apply(rows))
     }
 
-    fn file(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
-        if table::is_lines(path)? { self.lines(topic, path, progress) } else { self.table(topic, path, progress) }
-    }
-
-    /// Lines of JSON are decoded as Kafka's records are, so that both give the same numbers.
-    fn lines(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
-        let file = progress.wrap_read(File::open(path)?);
-        let zipped = path.extension().is_some_and(|extension| extension == "gz");
-        let bytes: Box<dyn Read> =
-            if zipped { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
-        let mut lines = BufReader::with_capacity(1 << 20, bytes);
-        let mut batch: Vec<Vec<u8>> = Vec::new();
-        loop {
-            let mut line = Vec::new();
-            let read = lines.read_until(b'\n', &mut line)?;
-            if read > 0 && !line.trim_ascii().is_empty() {
-                batch.push(line);
-            }
-            if batch.len() == BATCH || (read == 0 && !batch.is_empty()) {
-                let Some((lane, next)) = self.lanes.get_mut(topic) else { return Ok(()) };
-                let first = *next;
-                *next += batch.len() as i64;
-                let records = batch.iter().zip(first..).map(|(line, offset)| (line.trim_ascii(), offset, None));
-                let (mut rows, rejected) = lane.decode(records);
-                Self::inject(&self.injected, topic, &mut rows)?;
-                let report = lane.count_decoded(&rows, rejected);
-                self.take(report, batch.len() as u64)?;
-                batch.clear();
-                progress.set_message(self.summary.headline());
-            }
-            if read == 0 || self.is_stopped() {
+    /// Reads the files of each topic one after another, and those of several topics side by side: next comes always a
+    /// part of the one that is the farthest behind in event time, as if they were logs.
+    fn read(&mut self, inputs: &[(Arc<str>, PathBuf)], progress: &ProgressBar) -> Result<()> {
+        let mut topics: BTreeMap<Arc<str>, Vec<PathBuf>> = BTreeMap::new();
+        for (topic, path) in inputs {
+            topics.entry(topic.clone()).or_default().push(path.clone());
+        }
+        let batch = if topics.len() > 1 { ONE_OF_SEVERAL } else { BATCH };
+        let mut readers: Vec<(Arc<str>, Time, Reader)> = Vec::new();
+        let without: Vec<Arc<str>> = self.lanes.keys().filter(|topic| !topics.contains_key(*topic)).cloned().collect();
+        without.iter().try_for_each(|topic| self.end(topic))?;
+        for (topic, files) in topics {
+            let reader = Reader::start(files, self.lookups(&topic), batch, progress.clone())?;
+            readers.push((topic, Time::MIN, reader));
+        }
+        while let Some(at) = (0..readers.len()).min_by_key(|&at| readers[at].1) {
+            if self.is_stopped() {
                 return Ok(());
             }
+            let (topic, latest, reader) = &mut readers[at];
+            let Some(part) = reader.next() else {
+                let (topic, ..) = readers.remove(at);
+                self.end(&topic)?;
+                continue;
+            };
+            let (topic, part) = (topic.clone(), part?);
+            *latest = self.count(&topic, part)?.max(*latest);
+            progress.set_message(self.summary.headline());
         }
+        Ok(())
     }
 
-    fn table(&mut self, topic: &Arc<str>, path: &Path, progress: &ProgressBar) -> Result<()> {
+    /// A topic has come to its end: its last panes are closed, and it is not waited for any more.
+    fn end(&mut self, topic: &Arc<str>) -> Result<()> {
+        let Some((lane, _)) = self.lanes.get_mut(topic) else { return Ok(()) };
+        let report = lane.finish();
+        let partition = report.partition.clone();
+        self.take(report, 0)?;
+        self.step(Event::Idle(partition))
+    }
+
+    /// What is looked up for a topic in a table.
+    fn lookups(&self, topic: &Arc<str>) -> Vec<Lookup> {
         let plan = TopicPlan::new(topic, std::slice::from_ref(&self.subscriber), usize::MAX);
         let fields = self.subscriber.monitor.fields_of(topic);
         // The shard brings numbers to scale, whatever they come from.
@@ -254,23 +276,34 @@ impl<'a> Replay<'a> {
             let field = fields.iter().find(|field| field.path == wanted.path && field.kind == wanted.kind);
             Lookup { wanted: wanted.clone(), subject: field.map(|field| field.subject.clone()), scale: 1.0 }
         };
-        let table = Table::open(path, plan.wanted.iter().map(lookup).collect())?;
-        for rows in table.batches()? {
-            if self.is_stopped() {
-                return Ok(());
+        plan.wanted.iter().map(lookup).collect()
+    }
+
+    /// Counts a part of a topic. Returns the latest event time that the topic has reached.
+    fn count(&mut self, topic: &Arc<str>, part: Part) -> Result<Time> {
+        let Some((lane, next)) = self.lanes.get_mut(topic) else { return Ok(Time::MAX) };
+        let first = *next;
+        let (mut rows, rejected, count) = match part {
+            // Lines of JSON are decoded as Kafka's records are, so that both give the same numbers.
+            Part::Lines(lines) => {
+                let records = lines.iter().zip(first..).map(|(line, offset)| (line.trim_ascii(), offset, None));
+                let (rows, rejected) = lane.decode(records);
+                (rows, rejected, lines.len())
             }
-            let mut rows = rows?;
-            let count = rows.len() as u64;
-            let Some((lane, next)) = self.lanes.get_mut(topic) else { return Ok(()) };
-            rows.offsets = (*next..*next + count as i64).collect();
-            *next += count as i64;
-            Self::inject(&self.injected, topic, &mut rows)?;
-            let report = lane.count_rows(&rows);
-            self.take(report, count)?;
-            progress.set_message(self.summary.headline());
-        }
-        progress.inc(path.metadata().map_or(0, |file| file.len()));
-        Ok(())
+            Part::Rows(mut rows) => {
+                rows.offsets = (first..first + rows.len() as i64).collect();
+                let count = rows.len();
+                (rows, Vec::new(), count)
+            }
+        };
+        *next += count as i64;
+        Self::inject(&self.injected, topic, &mut rows)?;
+        let report = lane.count_decoded(&rows, rejected);
+        let latest = report.progress.iter().filter_map(|progress| progress.latest).max();
+        // Labels are counted as what they are.
+        let has_rows = self.subscriber.monitor.inputs.iter().any(|input| *input.topic == **topic);
+        self.take(report, if has_rows { count as u64 } else { 0 })?;
+        Ok(latest.unwrap_or(Time::MIN))
     }
 
     /// Passes a report through the engine, and shows what follows.
@@ -314,6 +347,7 @@ impl<'a> Replay<'a> {
                         }
                     }
                     Effect::Late { rows, .. } => self.summary.late += rows,
+                    Effect::Joined { fared, .. } => self.summary.joined(fared),
                     Effect::Expired { .. } | Effect::Folded(_) | Effect::Forgotten { .. } => {}
                 }
             }
@@ -321,20 +355,9 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Shows what came of it. The last windows are closed, unless there was more to read: then they are not whole.
+    /// Shows what came of it. The last windows are closed by then, unless there was more to read: they are not whole.
     fn finish(mut self) -> Result<bool> {
         let is_whole = !self.is_stopped();
-        if is_whole {
-            let reports: Vec<Report> = self.lanes.values_mut().map(|(lane, _)| lane.finish()).collect();
-            let partitions: Vec<Partition> = reports.iter().map(|report| report.partition.clone()).collect();
-            for report in reports {
-                self.take(report, 0)?;
-            }
-            // A log that ended earlier is not waited for.
-            for partition in partitions {
-                self.step(Event::Idle(partition))?;
-            }
-        }
         self.summary.interrupted = !is_whole;
         if let Some(what_if) = &self.what_if {
             let points = what_if.points();

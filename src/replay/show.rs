@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::parquet::Parquet;
 use super::power::Power;
 use super::what_if::Point;
+use crate::join::Fared;
 use crate::measurement::{Family, Measurement};
 use crate::rule::alert::{AlertEvent, RetrainRequest, State};
 use crate::time::{Span, Time};
@@ -43,6 +44,10 @@ pub struct Summary {
     pub fired: u64,
     pub resolved: u64,
     pub retrains: u64,
+    /// How labels and predictions fared, where labels are waited for.
+    pub labels: u64,
+    pub labels_matched: u64,
+    pub labels_corrected: u64,
     pub seconds: f64,
     /// Whether it was stopped before everything was read.
     pub interrupted: bool,
@@ -53,9 +58,15 @@ pub struct Summary {
 impl Summary {
     pub fn measured(&mut self, measurements: &[Measurement]) {
         // A window is one, however many slices of it are measured apart.
-        self.windows += u64::from(measurements.first().is_some_and(|first| first.slice.is_empty()));
+        self.windows += u64::from(measurements.first().is_some_and(|m| m.slice.is_empty() && m.revision == 0));
         self.measurements += measurements.len() as u64;
         self.last_end = measurements.first().map(|measurement| measurement.window_end);
+    }
+
+    pub fn joined(&mut self, fared: Fared) {
+        self.labels += fared.labels;
+        self.labels_matched += fared.matched;
+        self.labels_corrected += fared.corrections;
     }
 
     pub fn alert(&mut self, alert: &AlertEvent) {

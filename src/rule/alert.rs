@@ -31,6 +31,8 @@ pub struct Active {
     pub since: Time,
     /// Windows in a row for which it held, unknown ones not counted.
     pub windows: u32,
+    /// The end of the last of them.
+    pub last: Time,
     pub firing: bool,
 }
 
@@ -139,7 +141,8 @@ pub struct OffsetRange {
 
 /// Moves an alert on by one window. `None` in the slot means that all is fine.
 ///
-/// An unknown verdict changes nothing: what cannot be known neither raises an alert nor resolves one.
+/// An unknown verdict changes nothing: what cannot be known neither raises an alert nor resolves one. A window that is
+/// told again, with more labels, counts once; and nothing that comes to light of a window says more than a later one.
 pub fn step(
     slot: &mut Option<Active>,
     rule: &Rule,
@@ -147,13 +150,18 @@ pub fn step(
     end: Time,
     id: impl FnOnce() -> String,
 ) -> Option<State> {
+    if slot.as_ref().is_some_and(|active| active.last > end) {
+        return None;
+    }
     match verdict {
         Verdict::Unknown(_) => None,
         Verdict::Fails => slot.take().filter(|active| active.firing).map(|_| State::Resolved),
         Verdict::Holds => {
             let is_new = slot.is_none();
-            let active = slot.get_or_insert_with(|| Active { id: id(), since: end, windows: 0, firing: false });
-            active.windows += 1;
+            let active =
+                slot.get_or_insert_with(|| Active { id: id(), since: end, windows: 0, last: Time::MIN, firing: false });
+            active.windows += u32::from(active.last < end);
+            active.last = end;
             if !active.firing && active.windows >= rule.for_windows {
                 active.firing = true;
                 Some(State::Firing)

@@ -340,7 +340,10 @@ impl Counter {
             self.frontier = self.frontier.max(*last + self.plan.windowing.every);
         }
         let closed = self.close(self.frontier);
-        self.progress(closed)
+        let waits_for_labels = self.plan.joined.as_ref().is_some_and(|joined| joined.labels.is_some());
+        // Labels that were to come in this log are waited for in vain.
+        let frontier = if waits_for_labels { Time::MAX } else { self.frontier };
+        Progress { frontier, ..self.progress(closed) }
     }
 
     fn progress(&self, closed: Vec<Pane>) -> Progress {

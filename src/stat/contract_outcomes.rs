@@ -71,6 +71,13 @@ fn ask(axis: &OutcomeAxis, parts: &[OutcomeTally], choices: &Choices, min_rows: 
     Ok(())
 }
 
+/// Numbers whose differences, squares or ratios are beyond all doubles, or below them.
+fn extreme() -> impl Strategy<Value = f64> {
+    const EXTREMES: [f64; 10] =
+        [f64::MAX, f64::MIN, 1e300, -1e200, 1e154, 1e77, -1e-77, f64::MIN_POSITIVE, 5e-324, 0.0];
+    prop::sample::select(&EXTREMES[..])
+}
+
 /// Each cell's place among all, as a probability.
 fn even(grid: &Grid) -> Vec<f64> {
     (0..grid.cells()).map(|cell| cell as f64 / grid.cells() as f64).collect()
@@ -142,6 +149,7 @@ proptest! {
                 8 => (-5.0..5.0, -5.0..5.0),
                 2 => (-3..3i32, -3..3i32).prop_map(|(a, b)| (f64::from(a), f64::from(b))),
                 1 => (prop::num::f64::NORMAL, prop::num::f64::NORMAL),
+                1 => (extreme(), extreme()),
             ],
             0..30,
         ),

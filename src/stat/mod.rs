@@ -3,28 +3,45 @@
 // What several of them need.
 mod area;
 mod bins;
+mod interval;
+mod groups;
 mod jensen_shannon;
 mod kolmogorov;
+mod levels;
 mod limits;
+mod matrix;
+mod mover;
 mod outcomes;
 mod power;
+mod probabilities;
 mod proportion;
 mod sides;
 mod smirnov;
 mod steps;
 mod student;
 
+pub mod agreement;
+pub mod against_rest;
 pub mod anderson_darling;
 pub mod attribution;
+pub mod average_precision;
+pub mod averages;
+pub mod brier_score;
+pub mod calibration_error;
 pub mod chi_squared;
+pub mod choices;
 pub mod coverage;
 pub mod cramers_v;
 pub mod cramer_von_mises;
 pub mod energy_distance;
+pub mod error_quantiles;
 pub mod error_rate;
 pub mod fisher_exact;
 pub mod g_test;
+pub mod group_rates;
 pub mod hellinger;
+pub mod highest;
+pub mod inequality;
 pub mod js_distance;
 pub mod js_divergence;
 pub mod kl_divergence;
@@ -32,6 +49,7 @@ pub mod ks;
 pub mod kuiper;
 pub mod latency;
 pub mod linf;
+pub mod log_loss;
 pub mod mann_whitney;
 pub mod mean_shift;
 pub mod mismatch_rate;
@@ -39,7 +57,10 @@ pub mod missing_rate;
 pub mod nan_rate;
 pub mod null_rate;
 pub mod out_of_range_rate;
+pub mod parity;
 pub mod psi;
+pub mod regression;
+pub mod roc_auc;
 pub mod rows;
 pub mod rows_per_second;
 pub mod total_variation;
@@ -60,9 +81,19 @@ mod golden;
 #[cfg(test)]
 mod golden_bins;
 #[cfg(test)]
+mod golden_fairness;
+#[cfg(test)]
+mod golden_performance;
+#[cfg(test)]
 mod golden_ranks;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod laws_fairness;
+#[cfg(test)]
+mod laws_performance;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -71,17 +102,29 @@ mod sparse;
 use crate::grid::Axis;
 use crate::measurement::Family;
 use crate::tally::FieldTally;
+use crate::tally::error::ErrorTally;
+use crate::tally::outcome::{Confusion, Is};
 use crate::time::Span;
 
 use area::{Area, area, outer_areas, within};
 use bins::Bins;
+use groups::{Decided, Rate};
+#[cfg(test)]
+use interval::student_quantile;
+use interval::{Z, average, mean, mean_of, normal, recovered};
 use jensen_shannon::divergence;
 use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf};
+use levels::{Level, Levels};
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
+use matrix::{Gradient, Matrix};
+use mover::{Bounded, errors_of, pairs_of};
 pub use outcomes::{Asked, Choices, Group, Needs, Of, Outcomes, Task};
+#[cfg(test)]
+use people::{People, Person};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
-use proportion::proportion;
+use probabilities::{Probability, probabilities};
+use proportion::{proportion, share, wilson};
 #[cfg(test)]
 use sample::{Judged, Sample, case, numbers_and_labels, outcome_case, outcomes as counted_outcomes};
 use sides::Numbers;
@@ -267,6 +310,10 @@ pub enum Undefined {
     TooFewLabels { n: u64, least: u64 },
     #[error("no row says which class was chosen")]
     NoChoices,
+    #[error("only one class was chosen")]
+    OneChoice,
+    #[error("no row has a predicted number")]
+    NoPredictions,
     #[error("no row has a score")]
     NoScores,
     #[error("scores are not between 0 and 1")]
@@ -286,6 +333,15 @@ pub enum Undefined {
     Withheld { least: u64 },
     #[error("fewer than two groups that are large enough")]
     TooFewGroups,
+    #[error("fewer than two groups with a row that {what}")]
+    NothingInGroups {
+        /// Completes the sentence: `is positive`, `was chosen`.
+        what: &'static str,
+    },
+    #[error("zero in every group")]
+    ZeroInEveryGroup,
+    #[error("no feature is said to condition it on")]
+    NoCondition,
     #[error("how long labels take is not known yet")]
     NoDelays,
 }
@@ -328,6 +384,85 @@ pub const ALL: &[&Statistic] = &[
     &fisher_exact::ROW,
     &coverage::COVERAGE,
     &coverage::EXPECTED_COVERAGE,
+    &agreement::ACCURACY,
+    &agreement::BALANCED_ACCURACY,
+    &agreement::MCC,
+    &agreement::COHENS_KAPPA,
+    &choices::PRECISION,
+    &choices::RECALL,
+    &choices::SPECIFICITY,
+    &choices::F1,
+    &choices::FBETA,
+    &roc_auc::ROW,
+    &average_precision::ROW,
+    &highest::LIFT,
+    &highest::GAIN,
+    &log_loss::ROW,
+    &brier_score::ROW,
+    &calibration_error::ROW,
+    &choices::TRUE_POSITIVES,
+    &choices::FALSE_POSITIVES,
+    &choices::FALSE_NEGATIVES,
+    &choices::TRUE_NEGATIVES,
+    &choices::BUSINESS_VALUE,
+    &averages::PRECISION_MACRO,
+    &averages::PRECISION_MICRO,
+    &averages::PRECISION_WEIGHTED,
+    &averages::RECALL_MACRO,
+    &averages::RECALL_MICRO,
+    &averages::RECALL_WEIGHTED,
+    &averages::F1_MACRO,
+    &averages::F1_MICRO,
+    &averages::F1_WEIGHTED,
+    &roc_auc::MACRO,
+    &roc_auc::WEIGHTED,
+    &average_precision::MACRO,
+    &regression::MAE,
+    &regression::MSE,
+    &regression::RMSE,
+    &regression::MAPE,
+    &regression::SMAPE,
+    &regression::R2,
+    &regression::BIAS,
+    &regression::PINBALL_LOSS,
+    &error_quantiles::P05,
+    &error_quantiles::P50,
+    &error_quantiles::P95,
+    &group_rates::SELECTION_RATE,
+    &group_rates::TRUE_POSITIVE_RATE,
+    &group_rates::FALSE_POSITIVE_RATE,
+    &group_rates::TRUE_NEGATIVE_RATE,
+    &group_rates::FALSE_NEGATIVE_RATE,
+    &group_rates::POSITIVE_PREDICTIVE_VALUE,
+    &group_rates::NEGATIVE_PREDICTIVE_VALUE,
+    &group_rates::ACCURACY_OF_GROUP,
+    &group_rates::CALIBRATION_GAP,
+    &parity::DEMOGRAPHIC_PARITY_DIFFERENCE,
+    &parity::DEMOGRAPHIC_PARITY_RATIO,
+    &parity::EQUAL_OPPORTUNITY_DIFFERENCE,
+    &parity::EQUAL_OPPORTUNITY_RATIO,
+    &parity::EQUALIZED_ODDS_DIFFERENCE,
+    &parity::EQUALIZED_ODDS_RATIO,
+    &parity::AVERAGE_ODDS_DIFFERENCE,
+    &parity::PREDICTIVE_PARITY_DIFFERENCE,
+    &parity::PREDICTIVE_EQUALITY_DIFFERENCE,
+    &parity::TREATMENT_EQUALITY_DIFFERENCE,
+    &parity::ACCURACY_DIFFERENCE,
+    &inequality::THEIL_INDEX,
+    &inequality::GENERALIZED_ENTROPY_INDEX,
+    &inequality::BETWEEN_GROUP_THEIL_INDEX,
+    &inequality::BETWEEN_GROUP_GENERALIZED_ENTROPY_INDEX,
+    &against_rest::DPPL,
+    &against_rest::DI,
+    &against_rest::DCA,
+    &against_rest::DCR,
+    &against_rest::RD,
+    &against_rest::SD,
+    &against_rest::DAR,
+    &against_rest::DRR,
+    &against_rest::AD,
+    &against_rest::TE,
+    &against_rest::CDDPL,
     &attribution::NDCG,
     &attribution::NORMALISED_L1,
 ];

@@ -3,29 +3,33 @@
 //! Each step of the daemon is one atomic batch, on the disk before anything of it is told. A value is an upsert:
 //! writing the same again leaves the same content, so a step that is repeated after a crash does no harm.
 
+mod database;
+mod joined;
+mod key;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{fs, io};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, PersistMode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Block, BlockKey};
+use crate::block::Block;
 use crate::engine::{LearntKey, State};
+use crate::join;
+use crate::notify::event::Record;
 use crate::notify::{Letter, LetterId};
 use crate::pane::{Pane, Partition};
 use crate::reference::Reference;
-use crate::rule::alert::stable_id;
 use crate::time::Time;
+use database::open_database;
+use key::{Key, block_key, learnt_key, letter_key, model_key, pane_key, position_key, starting_at};
 use value::Opened;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +63,10 @@ pub struct Commit {
     pub forgotten: Vec<(Arc<str>, Time)>,
     /// To be delivered.
     pub letters: Vec<Letter>,
+    /// What has changed in the joins, by model.
+    pub joined: Vec<(Arc<str>, join::Changes)>,
+    /// Records that are to be published when this is on the disk, in place of those of the step before.
+    pub records: Vec<Record>,
 }
 
 /// What is kept of one monitor.
@@ -97,13 +105,15 @@ pub struct Store {
     keyspaces: Vec<Keyspace>,
     marks: Mutex<Marks>,
     damaged: AtomicU64,
+    /// What went wrong in reading for a join.
+    failure: Mutex<Option<StoreError>>,
 }
 
 impl Store {
     pub fn open(config: &Config) -> Result<Store, StoreError> {
         let (database, keyspaces) = open_database(&config.path)?;
         let (path, marks, damaged) = (config.path.clone(), Mutex::default(), AtomicU64::new(0));
-        let store = Store { path, database, keyspaces, marks, damaged };
+        let store = Store { path, database, keyspaces, marks, damaged, failure: Mutex::default() };
         store.check_writer()?;
         store.check_marks()?;
         Ok(store)
@@ -111,7 +121,14 @@ impl Store {
 
     /// Makes a step durable, all of it or nothing. It is on the disk when this returns.
     pub fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.check()?;
         let mut changes = Changes::default();
+        for (model, joined) in &commit.joined {
+            self.put_joined(model, joined, &mut changes)?;
+        }
+        for (number, record) in (0u64..).zip(&commit.records) {
+            changes.put(Kind::Records, number.to_be_bytes().to_vec(), record);
+        }
         for pane in &commit.panes {
             changes.put(Kind::Panes, pane_key(pane), pane);
         }
@@ -121,11 +138,7 @@ impl Store {
         let expired = commit.expired.iter().map(|before| (Kind::Panes, before));
         let forgotten = commit.forgotten.iter().map(|before| (Kind::Blocks, before));
         for (kind, (model, before)) in expired.chain(forgotten) {
-            let (from, to) = (starting_at(model, Time::MIN), starting_at(model, *before));
-            for entry in self.keyspace(kind).range(from.as_slice()..to.as_slice()) {
-                changes.delete(kind, entry.key().map_err(|cause| self.failed("read", cause))?.to_vec());
-            }
-            changes.delete_range(kind, from, to);
+            self.delete_before(kind, model, *before, &mut changes)?;
         }
         for (partition, position) in &commit.positions {
             changes.put(Kind::Positions, position_key(partition), &(partition, position));
@@ -140,6 +153,33 @@ impl Store {
             changes.put(Kind::Letters, letter_key(&letter.id), letter);
         }
         self.write(changes, PersistMode::SyncAll)
+    }
+
+    /// Forgets what is of a model and starts before this, be it stored or just about to be.
+    fn delete_before(&self, kind: Kind, model: &str, before: Time, changes: &mut Changes) -> Result<(), StoreError> {
+        let (from, to) = (starting_at(model, Time::MIN), starting_at(model, before));
+        for entry in self.keyspace(kind).range(from.as_slice()..to.as_slice()) {
+            changes.delete(kind, entry.key().map_err(|cause| self.failed("read", cause))?.to_vec());
+        }
+        changes.delete_range(kind, from, to);
+        Ok(())
+    }
+
+    /// Records of the last step that are still to be published, or are to be once more.
+    pub fn records(&self) -> Result<Vec<Record>, StoreError> {
+        self.all(Kind::Records, &[])
+    }
+
+    /// The records have been published. Does not wait for the disk: after a crash they may be published once more.
+    pub fn published(&self) -> Result<(), StoreError> {
+        let mut changes = Changes::default();
+        for entry in self.keyspace(Kind::Records).iter() {
+            let key = entry.key().map_err(|cause| self.failed("read", cause))?;
+            if *key != *MARK {
+                changes.delete(Kind::Records, key.to_vec());
+            }
+        }
+        self.write(changes, PersistMode::Buffer)
     }
 
     pub fn position(&self, partition: &Partition) -> Result<Option<Position>, StoreError> {
@@ -165,7 +205,8 @@ impl Store {
     pub fn retain(&self, models: &[&str]) -> Result<(), StoreError> {
         let kept: Vec<Key> = models.iter().map(|model| model_key(model)).collect();
         let mut changes = Changes::default();
-        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks] {
+        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks, Kind::Entries, Kind::Outcomes, Kind::Delays]
+        {
             for entry in self.keyspace(kind).iter() {
                 let key = entry.key().map_err(|cause| self.failed("read", cause))?;
                 if *key != *MARK && !kept.iter().any(|model| key.starts_with(model)) {
@@ -292,8 +333,6 @@ impl Store {
     }
 }
 
-type Key = Vec<u8>;
-
 /// The key of the version that wrote the store.
 const WRITER: &[u8] = b"writer";
 
@@ -326,11 +365,26 @@ enum Kind {
     Learnt,
     Letters,
     Blocks,
+    Entries,
+    Outcomes,
+    Delays,
+    Records,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] =
-        [Kind::About, Kind::Positions, Kind::Panes, Kind::States, Kind::Learnt, Kind::Letters, Kind::Blocks];
+    const ALL: [Kind; 11] = [
+        Kind::About,
+        Kind::Positions,
+        Kind::Panes,
+        Kind::States,
+        Kind::Learnt,
+        Kind::Letters,
+        Kind::Blocks,
+        Kind::Entries,
+        Kind::Outcomes,
+        Kind::Delays,
+        Kind::Records,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -341,6 +395,10 @@ impl Kind {
             Kind::Learnt => "learnt",
             Kind::Letters => "letters",
             Kind::Blocks => "blocks",
+            Kind::Entries => "entries",
+            Kind::Outcomes => "outcomes",
+            Kind::Delays => "delays",
+            Kind::Records => "records",
         }
     }
 }
@@ -373,100 +431,5 @@ impl Changes {
 
     fn delete_range(&mut self, kind: Kind, from: Key, to: Key) {
         self.0.range_mut((kind, from)..(kind, to)).for_each(|(_, change)| *change = None);
-    }
-}
-
-// Names are hashed, because they may be of any length and a key may not, and so that no name begins with another.
-
-fn model_key(model: &str) -> Key {
-    stable_id(&[model]).into_bytes()
-}
-
-/// The least key of the model's panes, or blocks, that start at this or later.
-fn starting_at(model: &str, start: Time) -> Key {
-    let mut key = model_key(model);
-    // With the sign turned over, negative numbers sort first.
-    key.extend((start.0 ^ i64::MIN).to_be_bytes());
-    key
-}
-
-fn pane_key(pane: &Pane) -> Key {
-    let of = &pane.key;
-    let mut key = starting_at(&of.model, of.start);
-    let partition = of.partition.partition.to_string();
-    key.extend(stable_id(&[&of.version, &of.slice, &of.partition.topic, &partition]).into_bytes());
-    key
-}
-
-fn block_key(block: &Block) -> Key {
-    let BlockKey { model, start, series } = &block.key;
-    let mut key = starting_at(model, *start);
-    key.extend(stable_id(&[&series.version, &series.slice, &series.topic]).into_bytes());
-    key
-}
-
-fn position_key(partition: &Partition) -> Key {
-    stable_id(&[&partition.topic, &partition.partition.to_string()]).into_bytes()
-}
-
-fn learnt_key(learnt: &LearntKey) -> Key {
-    let mut key = model_key(&learnt.model);
-    key.extend(stable_id(&[&learnt.version, &learnt.topic]).into_bytes());
-    key
-}
-
-/// Ids sort by age.
-fn letter_key(id: &LetterId) -> Key {
-    id.0.clone().into_bytes()
-}
-
-/// Opens the database, or makes it. It is made under another name and then renamed, because one whose making was
-/// interrupted could not be opened again.
-fn open_database(path: &Path) -> Result<(Database, Vec<Keyspace>), StoreError> {
-    let (at, making) = (path.join("db"), path.join("db.new"));
-    let failed = |cause: fjall::Error| StoreError::Open {
-        path: path.to_owned(),
-        hint: hint(&cause),
-        cause: match cause {
-            fjall::Error::Io(cause) => cause.to_string(),
-            cause => cause.to_string(),
-        },
-    };
-    if !at.exists() {
-        let make = || -> Result<(), fjall::Error> {
-            if making.exists() {
-                fs::remove_dir_all(&making)?;
-            }
-            fs::create_dir_all(path)?;
-            drop(keyspaces(&making)?);
-            fs::rename(&making, &at)?;
-            Ok(fs::File::open(path)?.sync_all()?)
-        };
-        make().map_err(failed)?;
-    }
-    // It panics on some damaged files.
-    let opened = catch_unwind(AssertUnwindSafe(|| keyspaces(&at)));
-    opened.unwrap_or(Err(fjall::Error::Unrecoverable)).map_err(failed)
-}
-
-fn keyspaces(path: &Path) -> Result<(Database, Vec<Keyspace>), fjall::Error> {
-    let database = Database::builder(path).cache_size(CACHE).max_journaling_size(JOURNALS).worker_threads(1).open()?;
-    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
-    let keyspaces = Kind::ALL.iter().map(|kind| database.keyspace(kind.name(), options)).collect::<Result<_, _>>()?;
-    database.persist(PersistMode::SyncAll)?;
-    Ok((database, keyspaces))
-}
-
-// It is read once, at the start, and then only written to.
-const CACHE: u64 = 8 << 20;
-const MEMTABLE: u64 = 16 << 20;
-const JOURNALS: u64 = 128 << 20;
-
-fn hint(cause: &fjall::Error) -> &'static str {
-    match cause {
-        fjall::Error::Locked => "another process is using it: give each its own directory",
-        fjall::Error::Io(cause) if cause.kind() == io::ErrorKind::StorageFull => "make room on the disk",
-        fjall::Error::Io(_) => "make it a directory that this user may write to",
-        _ => MOVE_AWAY,
     }
 }

@@ -1,11 +1,13 @@
 //! Tests of the store: what comes back, after a crash and after damage too.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::block::Series;
+use crate::block::{BlockKey, Series};
 use crate::pane::PaneKey;
 use crate::rule::alert::{Active, AlertKey};
 
@@ -57,7 +59,7 @@ fn position(next: i64) -> Position {
 
 fn state(published: i64) -> State {
     let key = AlertKey { rule: "Drift".into(), version: "7".into(), slice: "".into(), subject: "income".into() };
-    let active = Active { id: "episode".into(), since: Time(5), windows: 2, firing: true };
+    let active = Active { id: "episode".into(), since: Time(5), windows: 2, last: Time(9), firing: true };
     State { published: Time(published), alerts: vec![(key, active)], ..State::default() }
 }
 
@@ -94,6 +96,8 @@ fn step(n: i64) -> Commit {
         learnt: vec![learnt("credit")],
         blocks: vec![block("credit", n, n as u64)],
         forgotten: vec![("credit".into(), Time(n - 3))],
+        joined: vec![],
+        records: vec![],
         letters: vec![letter(n as u64)],
     }
 }

@@ -56,6 +56,24 @@ impl Counts {
         }
     }
 
+    /// Moves one row from a cell, if it has any, to another.
+    pub fn replace(&mut self, from: u32, to: u32) {
+        if from == to {
+            return;
+        }
+        if self.is_list() {
+            self.dense = OnceLock::new();
+            if let Some(hit) = self.hits.iter_mut().find(|hit| **hit == from) {
+                *hit = to;
+            }
+        } else if let Some(count) = self.get_mut(from as usize).filter(|count| **count > 0) {
+            *count -= 1;
+            if let Some(count) = self.get_mut(to as usize) {
+                *count += 1;
+            }
+        }
+    }
+
     /// Takes out one row of a cell, if it has any.
     pub fn remove(&mut self, cell: u32) {
         if self.is_list() {
@@ -236,6 +254,10 @@ mod tests {
             let mut less = whole.clone();
             a.iter().for_each(|&cell| less.remove(cell));
             prop_assert_eq!(&less, &right);
+            let mut moved = right.clone();
+            b.iter().for_each(|&cell| moved.replace(cell, 0));
+            prop_assert_eq!(moved.first().copied(), Some(b.len() as u64));
+            prop_assert_eq!(moved.iter().sum::<u64>(), b.len() as u64);
             for counts in [&whole, &left, &other_way, &Counts::from(naive.clone())] {
                 prop_assert_eq!(counts, &whole);
                 let bytes = postcard::to_stdvec(counts).unwrap();

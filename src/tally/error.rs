@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::exact::ExactSum;
 
 /// Errors of predictions, prediction less label, in sums that do not depend on the order of adding and from which what
-/// was added can be taken out again.
+/// was added can be taken out again. A term beyond all doubles counts as the largest of them, so that its sum cannot pass
+/// for one of usual size.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ErrorTally {
     pub n: u64,
@@ -16,6 +17,8 @@ pub struct ErrorTally {
     pub magnitudes: ExactSum,
     pub squares: ExactSum,
     pub fourths: ExactSum,
+    /// Of the errors' squares, with the errors' signs.
+    pub signed_squares: ExactSum,
     /// Of the labels and, without rounding, of their squares.
     pub labels: ExactSum,
     pub label_squares: ExactSum,
@@ -44,6 +47,8 @@ fn bucket(error: f64) -> i32 {
     if octaves < f64::from(SMALLEST) {
         return 0;
     }
+    // An infinite error is with the largest.
+    let octaves = octaves.min(f64::from(f64::MAX_EXP));
     let place = ((octaves - f64::from(SMALLEST)) * f64::from(BUCKETS_PER_OCTAVE)).floor() as i32 + 1;
     if error < 0.0 { -place } else { place }
 }
@@ -81,28 +86,37 @@ impl ErrorTally {
     }
 
     fn put(&mut self, predicted: f64, label: f64, sign: f64) {
+        let add = |sum: &mut ExactSum, term: f64| sum.add(sign * term.clamp(f64::MIN, f64::MAX));
         let error = predicted - label;
         let magnitude = error.abs();
         let square = error * error;
-        self.sum.add(sign * error);
-        self.magnitudes.add(sign * magnitude);
-        self.squares.add(sign * square);
-        self.fourths.add(sign * square * square);
-        self.labels.add(sign * label);
+        add(&mut self.sum, error);
+        add(&mut self.magnitudes, magnitude);
+        add(&mut self.squares, square);
+        add(&mut self.fourths, square * square);
+        add(&mut self.signed_squares, error * magnitude);
+        add(&mut self.labels, label);
         // A product and what its rounding lost.
         let label_square = label * label;
-        self.label_squares.add(sign * label_square);
-        self.label_squares.add(sign * label.mul_add(label, -label_square));
+        add(&mut self.label_squares, label_square);
+        if label_square.is_finite() {
+            add(&mut self.label_squares, label.mul_add(label, -label_square));
+        }
         if label != 0.0 {
             let relative = magnitude / label.abs();
-            self.relative.add(sign * relative);
-            self.relative_squares.add(sign * relative * relative);
+            add(&mut self.relative, relative);
+            add(&mut self.relative_squares, relative * relative);
         }
         let both = predicted.abs() + label.abs();
         if both > 0.0 {
-            let symmetric = 2.0 * magnitude / both;
-            self.symmetric.add(sign * symmetric);
-            self.symmetric_squares.add(sign * symmetric * symmetric);
+            // Halves of numbers so large that their sum is beyond all doubles are not.
+            let symmetric = if both.is_finite() {
+                2.0 * (magnitude / both)
+            } else {
+                2.0 * ((predicted / 2.0 - label / 2.0).abs() / (predicted.abs() / 2.0 + label.abs() / 2.0))
+            };
+            add(&mut self.symmetric, symmetric);
+            add(&mut self.symmetric_squares, symmetric * symmetric);
         }
     }
 
@@ -114,6 +128,7 @@ impl ErrorTally {
             (&mut self.magnitudes, &other.magnitudes),
             (&mut self.squares, &other.squares),
             (&mut self.fourths, &other.fourths),
+            (&mut self.signed_squares, &other.signed_squares),
             (&mut self.labels, &other.labels),
             (&mut self.label_squares, &other.label_squares),
             (&mut self.relative, &other.relative),

@@ -38,6 +38,16 @@ impl Is {
     }
 }
 
+/// Where a row is counted whose score of a class is in a cell.
+fn score_place(cell: u32, (chosen, label): (Option<u32>, Option<u32>), class: u32) -> u32 {
+    let is = |one: Option<u32>| match one {
+        Some(one) if one == class => Is::It,
+        Some(_) => Is::Not,
+        None => Is::Unknown,
+    };
+    (cell * 3 + is(chosen) as u32) * 3 + is(label) as u32
+}
+
 /// Rows whose score of a class is in one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scored {
@@ -99,26 +109,55 @@ impl OutcomeTally {
         }
     }
 
-    fn each_place(&mut self, prediction: &Prediction, label: Option<Truth>, visit: impl Fn(&mut Counts, u32)) {
+    /// Gives a row that was added before another label.
+    pub fn relabel(&mut self, prediction: &Prediction, before: Option<Truth>, after: Option<Truth>) {
+        self.labelled = self.labelled + u64::from(after.is_some()) - u64::from(before.is_some()).min(self.labelled);
+        let sides = self.sides(prediction, before);
+        let new_sides = self.sides(prediction, after);
+        if self.classes > 0 {
+            let (from, to) = (self.confusion_place(sides), self.confusion_place(new_sides));
+            self.confusion.replace(from, to);
+        }
+        for ((class, counts), &cell) in (0..).zip(&mut self.scores).zip(&prediction.cells) {
+            let (from, to) = (score_place(cell, sides, class), score_place(cell, new_sides, class));
+            if (to as usize) < counts.len() {
+                counts.replace(from, to);
+            }
+        }
+        if let (Some(errors), Some(value)) = (&mut self.errors, prediction.value) {
+            if let Some(Truth::Value(label)) = before {
+                errors.remove(value, label);
+            }
+            if let Some(Truth::Value(label)) = after {
+                errors.add(value, label);
+            }
+        }
+    }
+
+    /// The class that was chosen and the one that turned out, as far as there are any.
+    fn sides(&self, prediction: &Prediction, label: Option<Truth>) -> (Option<u32>, Option<u32>) {
         let classes = u32::from(self.classes);
-        let label = match label {
-            Some(Truth::Class(class)) => Some(u32::from(class).min(classes)),
+        let label = label.map(|label| match label {
+            Truth::Class(class) => u32::from(class).min(classes),
             // A number where classes are told apart is another class; where numbers are, it is not counted here.
-            Some(Truth::Value(_)) => Some(classes),
-            None => None,
-        };
-        let chosen = prediction.chosen.map(|class| u32::from(class).min(classes));
-        if classes > 0 {
-            let place = chosen.unwrap_or(classes + 1) * (classes + 2) + label.unwrap_or(classes + 1);
+            Truth::Value(_) => classes,
+        });
+        (prediction.chosen.map(|class| u32::from(class).min(classes)), label)
+    }
+
+    fn confusion_place(&self, (chosen, label): (Option<u32>, Option<u32>)) -> u32 {
+        let classes = u32::from(self.classes);
+        chosen.unwrap_or(classes + 1) * (classes + 2) + label.unwrap_or(classes + 1)
+    }
+
+    fn each_place(&mut self, prediction: &Prediction, label: Option<Truth>, visit: impl Fn(&mut Counts, u32)) {
+        let sides = self.sides(prediction, label);
+        if self.classes > 0 {
+            let place = self.confusion_place(sides);
             visit(&mut self.confusion, place);
         }
-        let is = |one: Option<u32>, class: u32| match one {
-            Some(one) if one == class => Is::It,
-            Some(_) => Is::Not,
-            None => Is::Unknown,
-        };
         for ((class, counts), &cell) in (0..).zip(&mut self.scores).zip(&prediction.cells) {
-            let place = (cell * 3 + is(chosen, class) as u32) * 3 + is(label, class) as u32;
+            let place = score_place(cell, sides, class);
             if (place as usize) < counts.len() {
                 visit(counts, place);
             }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::core::{Collector, Desc};
 use prometheus::{GaugeVec, IntCounterVec, Opts, Registry, TextEncoder, proto};
 
+use crate::join::Fared;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::Partition;
@@ -19,6 +20,7 @@ use crate::rows::Reason;
 use crate::rule::Severity;
 use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest, State};
 use crate::shard::Report;
+use crate::stat::{self, Needs};
 use crate::time::Time;
 use snapshot::{GroupKey, SeriesKey, Snapshot};
 pub use table::{Kind, METRICS, Metric, metrics, names};
@@ -30,6 +32,7 @@ pub struct Telemetry {
     counters: Arc<BTreeMap<&'static str, IntCounterVec>>,
     gauges: Arc<BTreeMap<&'static str, GaugeVec>>,
     snapshot: Arc<Mutex<Snapshot>>,
+    least_coverage: Arc<Mutex<BTreeMap<String, f64>>>,
 }
 
 impl Telemetry {
@@ -57,7 +60,13 @@ impl Telemetry {
         }
         let collector = Shown { metrics: shown, snapshot: snapshot.clone() };
         registry.register(Box::new(collector)).expect("it describes nothing that could clash with another");
-        let telemetry = Telemetry { registry, counters: Arc::new(counters), gauges: Arc::new(gauges), snapshot };
+        let telemetry = Telemetry {
+            registry,
+            counters: Arc::new(counters),
+            gauges: Arc::new(gauges),
+            snapshot,
+            least_coverage: Arc::default(),
+        };
         telemetry.set(table::SERIES_LIMIT, &[], limit as f64);
         telemetry.set(table::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
         let unlabelled = METRICS.iter().filter(|metric| metric.kind == Kind::Counter && metric.labels.is_empty());
@@ -80,6 +89,11 @@ impl Telemetry {
             topics.extend(monitor.inputs.iter().map(|input| input.topic.as_str()));
             for metric in [table::COUNTED_ROWS, table::LATE_ROWS, table::WINDOWS, table::RETRAIN_REQUESTS] {
                 self.count(metric, &[&monitor.model], 0);
+            }
+            if let Some(labels) = &monitor.labels {
+                topics.insert(labels.topic.as_str());
+                table::JOINED.iter().for_each(|metric| self.count(*metric, &[&monitor.model], 0));
+                self.least_coverage().insert(monitor.model.clone(), labels.min_coverage);
             }
             for rule in &monitor.rules {
                 rules.insert([monitor.model.as_str(), rule.name.as_str(), severity(rule.severity)]);
@@ -173,14 +187,48 @@ impl Telemetry {
         self.set(table::PAUSED_PARTITIONS, &[], partitions as f64);
     }
 
-    /// A window of one model, version and slice was measured. It is shown in place of the one before it.
+    /// A window of one model, version and slice was measured, or what labels say of it was measured again. It is shown
+    /// in place of the one before it; of what labels say, that is the latest window of which enough of them are known.
     pub fn measured(&self, measurements: &[Measurement]) {
         let Some(first) = measurements.first() else { return };
-        self.count(table::WINDOWS, &[&first.model], 1);
+        if first.revision == 0 {
+            self.count(table::WINDOWS, &[&first.model], 1);
+        }
+        let least = self.least_coverage().get(&first.model).copied().unwrap_or(0.0);
+        let (of_labels, others): (Vec<Measurement>, Vec<Measurement>) =
+            measurements.iter().cloned().partition(is_of_labels);
+        let is_ripe = of_labels.iter().any(|m| !m.provisional || m.coverage >= Some(least));
+        let end = (table::WINDOW_END, seconds(first.window_end));
+        let rows = (table::WINDOW_ROWS, others.iter().map(|m| m.rows).max().unwrap_or(0) as f64);
+        self.show(first, &[rows, end], &others, false);
+        if is_ripe {
+            self.show(first, &[(table::LABELLED_WINDOW_END, end.1)], &of_labels, true);
+        }
+    }
+
+    /// Shows these in place of those of the window before, which is that of the first measurement.
+    fn show(&self, first: &Measurement, heads: &[(Metric, f64)], measurements: &[Measurement], is_of_labels: bool) {
+        if measurements.is_empty() {
+            return;
+        }
         let (model, version, slice) = (first.model.clone(), first.version.clone(), first.slice.clone());
-        let series = series(measurements, first.window_end);
-        let dropped = self.snapshot().show(GroupKey { model, version, slice }, first.window_end, series);
+        let key = GroupKey { model, version, slice, is_of_labels };
+        let dropped = self.snapshot().show(key, first.window_end, series(heads, measurements));
         self.count(table::SERIES_DROPPED, &[], dropped);
+    }
+
+    /// Labels and predictions of a model were joined.
+    pub fn joined(&self, model: &str, fared: &Fared) {
+        let Fared { labels, matched, duplicates, corrections, too_late, predictions, repeated } = *fared;
+        let counts = [labels, matched, duplicates, corrections, too_late, predictions, repeated];
+        for (metric, count) in table::JOINED.iter().zip(counts) {
+            self.count(*metric, &[model], count);
+        }
+    }
+
+    /// The share of labels from which on a window's figures are shown, by model.
+    fn least_coverage(&self) -> MutexGuard<'_, BTreeMap<String, f64>> {
+        self.least_coverage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Windows of a model were measured just now.
@@ -340,17 +388,19 @@ impl Collector for Shown {
 /// The metrics that show windows.
 fn shown() -> Vec<Metric> {
     let of_statistics = table::MEASURED.iter().flat_map(|row| [Some(row.value), row.p_value]).flatten();
-    [table::WINDOW_ROWS, table::WINDOW_END, table::BREACHED].into_iter().chain(of_statistics).collect()
+    [table::WINDOW_ROWS, table::WINDOW_END, table::LABELLED_WINDOW_END, table::BREACHED]
+        .into_iter()
+        .chain(of_statistics)
+        .collect()
 }
 
 /// What shows a window, the more important first. What is undefined is not shown at all.
-fn series(measurements: &[Measurement], end: Time) -> Vec<(SeriesKey, f64)> {
+fn series(heads: &[(Metric, f64)], measurements: &[Measurement]) -> Vec<(SeriesKey, f64)> {
     let one = |metric: Metric, labels: &[&str], value: f64| {
         let labels = labels.iter().map(|&label| label.to_owned()).collect();
         (SeriesKey { metric: metric.name, labels }, value)
     };
-    let rows = measurements.iter().map(|m| m.rows).max().unwrap_or(0);
-    let mut series = vec![one(table::WINDOW_ROWS, &[], rows as f64), one(table::WINDOW_END, &[], seconds(end))];
+    let mut series: Vec<(SeriesKey, f64)> = heads.iter().map(|(metric, value)| one(*metric, &[], *value)).collect();
     let breached = measurements.iter().filter_map(|m| {
         let labels = [m.family.name(), &m.subject, &m.statistic];
         m.breached.map(|breached| one(table::BREACHED, &labels, f64::from(u8::from(breached))))
@@ -363,6 +413,12 @@ fn series(measurements: &[Measurement], end: Time) -> Vec<(SeriesKey, f64)> {
     let p_values = measurements.iter().filter_map(|m| Some(one(row(m)?.p_value?, &[&m.subject], m.p_value?)));
     series.extend(values.chain(p_values).filter(|(_, value)| value.is_finite()));
     series
+}
+
+/// Whether labels are what a measurement is of.
+fn is_of_labels(measurement: &Measurement) -> bool {
+    let asked = stat::find(measurement.family, &measurement.statistic).and_then(|row| row.on.outcomes());
+    asked.is_some_and(|asked| asked.needs == Needs::Labels)
 }
 
 fn seconds(at: Time) -> f64 {

@@ -15,7 +15,7 @@ pub(super) struct Snapshot {
     series: usize,
     groups: BTreeMap<GroupKey, Group>,
     /// For each model, the ends of its newest windows.
-    newest: BTreeMap<String, BTreeSet<Time>>,
+    newest: BTreeMap<(String, bool), BTreeSet<Time>>,
 }
 
 /// Whose window it is.
@@ -24,6 +24,8 @@ pub(super) struct GroupKey {
     pub model: String,
     pub version: String,
     pub slice: String,
+    /// Whether it is of what needs labels, which is the latest that enough of them say of.
+    pub is_of_labels: bool,
 }
 
 /// What tells a series from the others of its group.
@@ -73,7 +75,7 @@ impl Snapshot {
 
     /// Shows nothing more of the models that are not kept.
     pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.newest.retain(|model, _| keeps(model));
+        self.newest.retain(|(model, _), _| keeps(model));
         self.remove_if(|key, _| !keeps(&key.model));
     }
 
@@ -88,13 +90,14 @@ impl Snapshot {
 
     /// Takes note of a window's end, and says whether the window is to be shown.
     fn is_shown(&mut self, key: &GroupKey, end: Time) -> bool {
-        let newest = self.newest.entry(key.model.clone()).or_default();
+        let newest = self.newest.entry((key.model.clone(), key.is_of_labels)).or_default();
         newest.insert(end);
         while newest.len() > WINDOWS_SHOWN {
             newest.pop_first();
         }
         let oldest = newest.first().copied().unwrap_or(end);
-        self.remove_if(|other, group| other.model == key.model && group.end < oldest);
+        let is_alike = |other: &GroupKey| other.model == key.model && other.is_of_labels == key.is_of_labels;
+        self.remove_if(|other, group| is_alike(other) && group.end < oldest);
         let is_superseded = self.groups.get(key).is_some_and(|group| group.end > end);
         end >= oldest && !is_superseded
     }
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
 
     fn key(model: &str, version: &str) -> GroupKey {
-        GroupKey { model: model.to_owned(), version: version.to_owned(), slice: String::new() }
+        GroupKey { model: model.to_owned(), version: version.to_owned(), slice: String::new(), is_of_labels: false }
     }
 
     fn series(subjects: &[&str]) -> Vec<(SeriesKey, f64)> {

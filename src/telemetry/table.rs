@@ -68,6 +68,45 @@ pub const WATERMARK: Metric = gauge(
     "Event time up to which a partition is counted, so that nothing earlier is waited for.",
 );
 
+// What labels find.
+pub const LABELS: Metric =
+    counter("tidegauge_labels_total", &["model"], "Labels read, whether or not they were of use.");
+pub const MATCHED_LABELS: Metric = counter(
+    "tidegauge_matched_labels_total",
+    &["model"],
+    "Labels that have found their prediction, whichever of the two came first.",
+);
+pub const DUPLICATE_LABELS: Metric =
+    counter("tidegauge_duplicate_labels_total", &["model"], "Labels that said what was known already.");
+pub const CORRECTED_LABELS: Metric = counter(
+    "tidegauge_corrected_labels_total",
+    &["model"],
+    "Labels for a prediction that had another one already; the latest by event time counts.",
+);
+pub const LABELS_TOO_LATE: Metric = counter(
+    "tidegauge_labels_too_late_total",
+    &["model"],
+    "Labels further from their prediction in event time than they are waited for.",
+);
+pub const JOINED_PREDICTIONS: Metric =
+    counter("tidegauge_joined_predictions_total", &["model"], "Predictions kept to be joined with their label.");
+pub const REPEATED_PREDICTIONS: Metric = counter(
+    "tidegauge_repeated_predictions_total",
+    &["model"],
+    "Predictions under an id that had one already; the earliest by event time counts.",
+);
+
+/// In the order of [`crate::join::Fared`].
+pub const JOINED: [Metric; 7] = [
+    LABELS,
+    MATCHED_LABELS,
+    DUPLICATE_LABELS,
+    CORRECTED_LABELS,
+    LABELS_TOO_LATE,
+    JOINED_PREDICTIONS,
+    REPEATED_PREDICTIONS,
+];
+
 // What comes of it.
 pub const WINDOWS: Metric =
     counter("tidegauge_windows_total", &["model"], "Windows measured, each version and slice apart.");
@@ -77,6 +116,11 @@ pub const WINDOW_ROWS: Metric =
     gauge("tidegauge_window_rows", GROUP, "Rows of the latest window, in the log that has the most.");
 pub const WINDOW_END: Metric =
     gauge("tidegauge_window_end_timestamp_seconds", GROUP, "Event time at which the latest window ends.");
+pub const LABELLED_WINDOW_END: Metric = gauge(
+    "tidegauge_labelled_window_end_timestamp_seconds",
+    GROUP,
+    "Event time at which the window ends that figures from labels are of: the latest with enough labels.",
+);
 pub const BREACHED: Metric = gauge(
     "tidegauge_measurement_breached",
     &["model", "version", "slice", "family", "subject", "statistic"],
@@ -146,6 +190,14 @@ pub const METRICS: &[Metric] = &[
     LAST_EVALUATION,
     WINDOW_ROWS,
     WINDOW_END,
+    LABELLED_WINDOW_END,
+    LABELS,
+    MATCHED_LABELS,
+    DUPLICATE_LABELS,
+    CORRECTED_LABELS,
+    LABELS_TOO_LATE,
+    JOINED_PREDICTIONS,
+    REPEATED_PREDICTIONS,
     BREACHED,
     ALERTS,
     ALERT_TRANSITIONS,

@@ -158,7 +158,7 @@ fn alerts_are_counted_by_rule_and_state() {
         slice: "".into(),
         subject: subject.to_owned(),
     };
-    let active = Active { id: "1".to_owned(), since: Time(0), windows: 1, firing: true };
+    let active = Active { id: "1".to_owned(), since: Time(0), windows: 1, last: Time(0), firing: true };
     let keys = [key("income"), key("age")];
     telemetry.alerts(&monitor, keys.iter().map(|key| (key, &active)));
     let line = |state: &str, n: u8| {

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
 use tidegauge::rule::alert::stable_id;
 
-use super::{BEGIN, Rows, WINDOW, end_of, monitor, write_reference};
-use crate::support::broker::{Broker, Found};
+use super::{BEGIN, Rows, WINDOW, end_of, monitor, unique, write_reference};
+use crate::support::broker::Broker;
 use crate::support::program::{Daemon, Folder};
 use crate::support::{wait_for, wait_until};
 
@@ -71,17 +70,6 @@ fn no_row_is_lost_and_none_counted_twice_when_it_is_killed() {
 
     let alerts = unique(&broker.read("tidegauge.alerts"), "ce_id");
     assert_eq!(alerts.keys().cloned().collect::<BTreeSet<_>>(), events(windows));
-}
-
-/// What was told, by its id. What was told more than once was the same each time.
-fn unique(found: &[Found], id: &str) -> BTreeMap<String, Value> {
-    let mut unique = BTreeMap::new();
-    for record in found {
-        let told = record.json();
-        let before = unique.insert(record.headers[id].clone(), told.clone());
-        assert!(before.as_ref().is_none_or(|before| *before == told), "{before:?} is now {told}");
-    }
-    unique
 }
 
 /// The ids of the events that an undisturbed daemon tells of.

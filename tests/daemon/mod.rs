@@ -2,11 +2,16 @@
 
 mod crash;
 mod ending;
+mod labels;
 mod reload;
 mod telling;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use serde_json::Value;
+
+use crate::support::broker::Found;
 use crate::support::program::Folder;
 
 /// Where the rows' event time begins: long ago, so that windows are as fast as rows can be sent. It is a whole number
@@ -67,4 +72,15 @@ fn write_reference(folder: &Folder) {
 /// The end of a window, as it is written.
 fn end_of(window: i64) -> String {
     tidegauge::time::Time(BEGIN + (window + 1) * WINDOW).to_string()
+}
+
+/// What was told, by its id. What was told more than once was the same each time.
+fn unique(found: &[Found], id: &str) -> BTreeMap<String, Value> {
+    let mut unique = BTreeMap::new();
+    for record in found {
+        let told = record.json();
+        let before = unique.insert(record.headers[id].clone(), told.clone());
+        assert!(before.as_ref().is_none_or(|before| *before == told), "{before:?} is now {told}");
+    }
+    unique
 }

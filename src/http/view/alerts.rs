@@ -112,7 +112,8 @@ mod tests {
             slice: "".into(),
             subject: "income".to_owned(),
         };
-        let restored = Active { id: "r".to_owned(), since: Time(3_600_000), windows: 3, firing: true };
+        let restored =
+            Active { id: "r".to_owned(), since: Time(3_600_000), windows: 3, last: Time(3_600_000), firing: true };
         alerts.set(&monitor, [(&key, &restored)]);
         assert_eq!(states(&alerts), [("income", State::Firing)]);
         let shown = alerts.list().next().expect("an alert");

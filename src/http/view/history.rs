@@ -46,13 +46,18 @@ impl History {
         History { limit, kept: 0, models: BTreeMap::new() }
     }
 
-    /// Keeps a window, in place of an earlier revision of it.
+    /// Keeps a window. What was measured of it before and is not measured again stays.
     pub fn keep(&mut self, measurements: &[Measurement]) {
         let Some(first) = measurements.first() else { return };
         let group = Group { version: first.version.clone(), slice: first.slice.clone() };
         let model = self.models.entry(first.model.clone()).or_default();
-        self.kept += measurements.len();
-        self.kept -= model.keep(Key { end: first.window_end, group }, measurements.into());
+        let key = Key { end: first.window_end, group };
+        let before = model.windows.get(&key).map_or(&[][..], |window| window);
+        let again: BTreeSet<(&str, &str, &str)> = measurements.iter().map(what).collect();
+        let stays = before.iter().filter(|measurement| !again.contains(&what(measurement))).cloned();
+        let window: Vec<Measurement> = stays.chain(measurements.iter().cloned()).collect();
+        self.kept += window.len();
+        self.kept -= model.keep(key, window.into());
         while self.kept > self.limit && self.forget_oldest() {}
     }
 
@@ -98,6 +103,11 @@ impl History {
         }
         false
     }
+}
+
+/// What a measurement of a window, version and slice is of.
+fn what(measurement: &Measurement) -> (&str, &str, &str) {
+    (measurement.family.name(), &measurement.subject, &measurement.statistic)
 }
 
 impl Model {
