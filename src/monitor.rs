@@ -243,6 +243,12 @@ impl Monitor {
         Some(self.subject_of(&input.topic))
     }
 
+    /// Whether it wants rows or labels of a topic.
+    pub fn reads(&self, topic: &str) -> bool {
+        let has_labels = self.labels.as_ref().is_some_and(|labels| labels.topic == topic);
+        has_labels || self.inputs.iter().any(|input| input.topic == topic)
+    }
+
     /// What conditions can be asked of.
     pub fn subjects(&self) -> Subjects<'_> {
         let classes = self.schema.answers.as_ref().map_or(&[][..], |answers| &answers.classes);
@@ -276,12 +282,6 @@ impl Monitor {
     /// they say so themselves.
     pub fn min_coverage(&self) -> f64 {
         self.labels.as_ref().map_or(0.0, |labels| labels.min_coverage)
-    }
-
-    /// Whether it wants rows or labels of a topic.
-    pub fn reads(&self, topic: &str) -> bool {
-        let has_labels = self.labels.as_ref().is_some_and(|labels| labels.topic == topic);
-        has_labels || self.inputs.iter().any(|input| input.topic == topic)
     }
 
     /// The topic of the log that carries what the model says, where that can be right or wrong.

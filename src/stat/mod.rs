@@ -75,6 +75,8 @@ mod contract;
 #[cfg(test)]
 mod contract_outcomes;
 #[cfg(test)]
+mod coverage_fairness;
+#[cfg(test)]
 mod drawn;
 #[cfg(test)]
 mod golden;
