@@ -82,8 +82,7 @@ fn subscriber(more: &str) -> Subscriber {
     let monitor = Arc::new(load_monitor(&file).expect("the monitor is good"));
     std::fs::remove_file(&file).expect("remove the monitor");
     let fields = monitor.fields_of("credit.predictions");
-    let wanted: Vec<_> =
-        fields.iter().map(|field| tidegauge::rows::Wanted { path: field.path.clone(), kind: field.kind }).collect();
+    let wanted: Vec<_> = fields.iter().map(tidegauge::rows::Wanted::of).collect();
     let mut decoder = tidegauge::decode::json::Decoder::new(&wanted);
     for row in 0..20_000 {
         let record = credit::record(1_000_000 + row, START);

@@ -78,9 +78,9 @@ impl TopicPlan {
         let axis = OutcomeAxis { classes: classes.iter().cloned().collect(), grids: [].into(), calibration: None };
         let kind = if axis.is_of_classes() { Kind::Categorical } else { Kind::Numeric };
         LabelPlan {
-            id: self.column(Wanted { path: labels.id.clone(), kind: Kind::Categorical }),
-            time: self.column(Wanted { path: labels.time.clone(), kind: Kind::Time }),
-            value: self.column(Wanted { path: labels.value.clone(), kind }),
+            id: self.column(Wanted::new(labels.id.clone(), Kind::Categorical)),
+            time: self.column(Wanted::new(labels.time.clone(), Kind::Time)),
+            value: self.column(Wanted::new(labels.value.clone(), kind)),
             axis,
         }
     }
@@ -92,12 +92,12 @@ impl TopicPlan {
         let reference = subscriber.reference.as_deref();
         let axes = reference.map(|_| axes_of(reference, monitor, &self.topic).for_panes(monitor.windowing.every));
         let counted = fields.iter().map(|field| {
-            let wanted = Wanted { path: field.path.clone(), kind: field.kind };
+            let wanted = Wanted::of(field);
             Counted { column: self.column(wanted), scale: field.scale }
         });
         let fields = counted.collect();
         let joined = monitor.labels.as_ref().map(|labels| Joined {
-            id: schema.id.clone().map(|path| self.column(Wanted { path, kind: Kind::Categorical })),
+            id: schema.id.clone().map(|path| self.column(Wanted::new(path, Kind::Categorical))),
             labels: (*labels.topic == *self.topic).then(|| self.of_labels(monitor, labels)),
         });
         Plan {
@@ -106,8 +106,8 @@ impl TopicPlan {
             windowing: monitor.windowing.clone(),
             plausible: schema.plausible,
             fields,
-            time: self.column(Wanted { path: schema.time.clone(), kind: Kind::Time }),
-            version: schema.version.clone().map(|path| self.column(Wanted { path, kind: Kind::Categorical })),
+            time: self.column(Wanted::new(schema.time.clone(), Kind::Time)),
+            version: schema.version.clone().map(|path| self.column(Wanted::new(path, Kind::Categorical))),
             axes,
             most_versions,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, Float64Array, Int64Array, StringArray};
 
-use crate::schema::{Kind, Path};
+use crate::schema::{Disguise, Field, Kind, Path};
 use crate::time::Time;
 
 /// A column that is wanted of each row.
@@ -12,6 +12,20 @@ use crate::time::Time;
 pub struct Wanted {
     pub path: Path,
     pub kind: Kind,
+    /// What stands in the column for the values of a category, which themselves go no further than the decoder.
+    pub disguise: Option<Disguise>,
+}
+
+impl Wanted {
+    /// A column of the values as they are.
+    pub fn new(path: Path, kind: Kind) -> Wanted {
+        Wanted { path, kind, disguise: None }
+    }
+
+    /// The column of a field.
+    pub fn of(field: &Field) -> Wanted {
+        Wanted { path: field.path.clone(), kind: field.kind, disguise: field.disguise.clone() }
+    }
 }
 
 /// Why a row has no usable value in a column.

@@ -292,15 +292,31 @@ fn coverage_is_of_figures_that_need_labels() {
     check_wrong("covrage > 0.9", "covrage", "unknown name `covrage`", "coverage");
 }
 
-/// A statistic that is of such a subject, if there is any.
-fn statistic(family: Family, of: Of) -> Option<&'static str> {
+/// A statistic that is of such a subject.
+fn statistic(family: Family, of: Of) -> &'static str {
     let is = |row: &&&stat::Statistic| row.family == family && row.on.outcomes().is_some_and(|asked| asked.of == of);
-    stat::ALL.iter().find(is).map(|row| row.name)
+    stat::ALL.iter().find(is).expect("there is one").name
+}
+
+#[test]
+fn all_that_is_measured_of_outcomes_can_be_asked_for() {
+    for (text, per) in [
+        ("performance.recall < 0.7 && coverage > 0.9", Per::Window),
+        ("performance.recall.low < 0.7 && rows > 1000", Per::Window),
+        ("fairness.sex.demographic_parity_ratio.high < 0.8", Per::Window),
+        ("fairness.sex.age_group.demographic_parity_ratio.breached", Per::Window),
+        ("fairness.demographic_parity_ratio < 0.8", Per::Attribute),
+        ("fairness.selection_rate < 0.1 && slice != 'sex=F'", Per::Attribute),
+        ("performance.accuracy < 0.7 && drift.score.psi > 0.2", Per::Window),
+    ] {
+        let text = text.replace("score", "income");
+        assert_eq!(parse(&text).map(|condition| condition.per()), Ok(per), "{text}");
+    }
 }
 
 #[test]
 fn figures_of_one_class_that_matters_are_of_the_rows() {
-    let Some(name) = statistic(Family::Performance, Of::Class) else { return };
+    let name = statistic(Family::Performance, Of::Class);
     for text in [format!("performance.{name} < 0.7"), format!("performance.bad.{name} < 0.7")] {
         let condition = parse(&text).expect("it compiles");
         assert_eq!((condition.per(), condition.names()[0].subject.as_deref()), (Per::Window, Some("")), "{text}");
@@ -314,7 +330,7 @@ fn figures_of_one_class_that_matters_are_of_the_rows() {
 
 #[test]
 fn figures_of_several_classes_are_asked_of_each() {
-    let Some(name) = statistic(Family::Performance, Of::Class) else { return };
+    let name = statistic(Family::Performance, Of::Class);
     let classes = ["cat", "dog", name];
     let parse = |text: &str| parse_for(text, &classes);
     let condition = parse(&format!("performance.{name} < 0.7 && telemetry.rows > 10")).expect("it compiles");
@@ -339,7 +355,7 @@ fn figures_of_several_classes_are_asked_of_each() {
 
 #[test]
 fn fairness_is_asked_of_each_attribute() {
-    let Some(name) = statistic(Family::Fairness, Of::Attribute) else { return };
+    let name = statistic(Family::Fairness, Of::Attribute);
     let condition = parse(&format!("fairness.{name}.high < 0.8")).expect("it compiles");
     let known = Subjects { attributes: vec!["sex", "sex.age_group"], ..Subjects::default() };
     assert_eq!((condition.per(), condition.subjects(&known)), (Per::Attribute, vec!["sex", "sex.age_group"]));
@@ -362,12 +378,12 @@ fn fairness_is_asked_of_each_attribute() {
 
 #[test]
 fn figures_of_one_group_are_asked_of_its_attribute() {
-    let Some(name) = statistic(Family::Fairness, Of::Group) else { return };
+    let name = statistic(Family::Fairness, Of::Group);
     let condition = parse(&format!("fairness.{name} < 0.2")).expect("it compiles");
     assert_eq!(condition.per(), Per::Attribute);
     let of_group = Measurement { slice: "sex=F".into(), ..measured("sex", Family::Fairness, name, Some(0.1)) };
     assert_eq!(condition.ask(&[of_group], "sex", "", 0.0), Verdict::Holds);
-    let Some(of_all) = statistic(Family::Fairness, Of::Attribute) else { return };
+    let of_all = statistic(Family::Fairness, Of::Attribute);
     let faults = parse(&format!("fairness.{name} < 0.2 && fairness.sex.{of_all} < 0.8")).expect_err("never at once");
     assert_eq!(
         faults[0].message,

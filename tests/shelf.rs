@@ -43,6 +43,13 @@ impl Shelf {
         of_model.map(|((_, pane), delays)| (*pane, delays.clone())).collect()
     }
 
+    /// All that is kept, as it is written.
+    pub fn bytes(&self) -> Vec<u8> {
+        let kept = self.0.lock().expect("nobody panicked");
+        let delays = postcard::to_stdvec(&kept.delays).expect("it can be written");
+        kept.entries.values().chain(kept.outcomes.values()).flatten().copied().chain(delays).collect()
+    }
+
     /// How many ids are kept.
     pub fn entries(&self) -> usize {
         self.0.lock().expect("nobody panicked").entries.len()

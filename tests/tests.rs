@@ -30,6 +30,9 @@ mod joining;
 /// A slice is measured as its rows alone would be.
 mod slicing;
 
+/// Values that are protected go no further than the decoder.
+mod disguise;
+
 /// A real production log, replayed, gives the numbers that other programs give.
 mod elec2;
 

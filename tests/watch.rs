@@ -66,6 +66,18 @@ pub struct Kept {
     pub shelf: Arc<Shelf>,
 }
 
+impl Kept {
+    /// All that is kept, as it is written.
+    pub fn bytes(&self) -> Vec<u8> {
+        let panes = self.panes.values().map(postcard::to_stdvec);
+        let blocks = self.blocks.values().map(postcard::to_stdvec);
+        let states = self.states.values().map(postcard::to_stdvec);
+        let learnt = self.learnt.values().map(postcard::to_stdvec);
+        let bytes = panes.chain(blocks).chain(states).chain(learnt).flat_map(|one| one.expect("it can be written"));
+        bytes.chain(self.shelf.bytes()).collect()
+    }
+}
+
 /// What the daemon did, in order.
 #[derive(Default)]
 pub struct Told {

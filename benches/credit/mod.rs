@@ -34,7 +34,7 @@ const CATEGORICAL: [(&str, &[&str]); 6] = [
 /// All that a monitor of this model measures: time, version, twenty features, score, class, latency and error.
 #[allow(dead_code, reason = "not every bench decodes by itself")]
 pub fn wanted() -> Vec<Wanted> {
-    let column = |path: &str, kind| Wanted { path: Path(path.to_owned()), kind };
+    let column = |path: &str, kind| Wanted::new(Path(path.to_owned()), kind);
     let mut columns = vec![column("ts", Kind::Time), column("version", Kind::Categorical)];
     columns.extend(NUMERIC.iter().map(|name| column(&format!("features.{name}"), Kind::Numeric)));
     columns.extend(CATEGORICAL.iter().map(|(name, _)| column(&format!("features.{name}"), Kind::Categorical)));

@@ -6,7 +6,7 @@ use std::mem;
 use arrow_array::{Float64Array, Int64Array, StringArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
 
-use super::Probabilities;
+use super::{Probabilities, Veil};
 use crate::rows::{Absent, Column, Reason, Rows, Values, Wanted};
 use crate::schema::Kind;
 use crate::time::Time;
@@ -54,7 +54,7 @@ impl Columns {
         Columns {
             offsets: Vec::new(),
             logged: Vec::new(),
-            builders: wanted.iter().map(|column| Builder::new(column.kind)).collect(),
+            builders: wanted.iter().map(Builder::new).collect(),
             // Arrow's offsets into the texts of a column are 32 bits.
             most_text: i32::MAX as usize,
             is_overfull: false,
@@ -121,6 +121,8 @@ impl Columns {
 struct Builder {
     rows: usize,
     cells: Cells,
+    /// What disguises the texts, where they are not to be kept as they are.
+    veil: Option<Veil>,
     /// The rows that have no usable value, in order. Most columns have none, so there is no mark for each row yet.
     absences: Vec<(usize, Absent)>,
 }
@@ -139,8 +141,8 @@ enum Cells {
 }
 
 impl Builder {
-    fn new(kind: Kind) -> Builder {
-        let cells = match kind {
+    fn new(wanted: &Wanted) -> Builder {
+        let cells = match wanted.kind {
             Kind::Numeric => Cells::Numeric(Vec::new()),
             Kind::Confidence => Cells::Reduced(Vec::new(), Probabilities::confidence),
             Kind::Entropy => Cells::Reduced(Vec::new(), Probabilities::entropy),
@@ -148,7 +150,7 @@ impl Builder {
             Kind::Flag => Cells::Flag(Vec::new()),
             Kind::Time => Cells::Time(Vec::new()),
         };
-        Builder { rows: 0, cells, absences: Vec::new() }
+        Builder { rows: 0, cells, veil: wanted.disguise.clone().map(Veil::new), absences: Vec::new() }
     }
 
     /// Returns how many bytes the column's texts have then.
@@ -161,11 +163,17 @@ impl Builder {
         let put = match &mut self.cells {
             Cells::Numeric(values) => number(scalar).map(|value| values.push(value)),
             Cells::Reduced(values, reduce) => reduced(scalar, *reduce).map(|value| values.push(value)),
-            Cells::Categorical { text, ends } => write_category(text, scalar).map(|()| {
-                length = text.len();
-                // What does not fit is not committed.
-                ends.push(length as i32);
-            }),
+            Cells::Categorical { text, ends } => {
+                let written = match &mut self.veil {
+                    None => write_category(text, scalar),
+                    Some(veil) => veil.write(text, |raw| write_category(raw, scalar)),
+                };
+                written.map(|()| {
+                    length = text.len();
+                    // What does not fit is not committed.
+                    ends.push(length as i32);
+                })
+            }
             Cells::Flag(values) => flag(scalar).map(|value| values.push(value)),
             Cells::Time(values) => instant(scalar).map(|value| values.push(value.0)),
         };
@@ -350,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_row_whose_text_does_not_fit_is_too_large_and_gone() {
-        let wanted = |path: &str| Wanted { path: Path(path.to_owned()), kind: Kind::Categorical };
+        let wanted = |path: &str| Wanted::new(Path(path.to_owned()), Kind::Categorical);
         let mut columns = Columns::new(&[wanted("a"), wanted("b")]);
         columns.most_text = 5;
         let mut push = |offset, text| {

@@ -3,7 +3,9 @@
 mod columns;
 pub mod json;
 mod probabilities;
+mod veil;
 
 pub use columns::write_number;
 pub use columns::{Columns, Scalar};
 pub use probabilities::Probabilities;
+use veil::Veil;

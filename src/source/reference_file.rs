@@ -138,6 +138,9 @@ impl Kept {
                 Some(kept) if kept.scale != field.scale => {
                     reasons.push(format!("`{subject}` has another unit in it"));
                 }
+                Some(kept) if kept.disguise != field.disguise => {
+                    reasons.push(format!("other names or hashes stand for the values of `{subject}` in it"));
+                }
                 Some(_) => {}
             }
         }
@@ -197,7 +200,7 @@ pub fn refusal(path: &Path, force: bool) -> Option<String> {
 mod tests {
     use super::*;
     use crate::grid::{Grid, Vocabulary};
-    use crate::schema::{Kind, Path as KeyPath, Role};
+    use crate::schema::{Disguise, Kind, Path as KeyPath, Role, Secret};
     use crate::tally::Tally;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -294,6 +297,29 @@ mod tests {
         fs::write(&path, "PAR1").expect("it can be written");
         assert!(said(&path).contains("it is not a reference file"));
         assert!(said(&folder.path().join("b.tidegauge")).contains("No such file"));
+    }
+
+    #[test]
+    fn a_disguise_is_kept_as_a_fingerprint_and_held_against_the_monitors() {
+        let folder = folder();
+        let path = folder.path().join("a.tidegauge");
+        let named = |value: &str| Disguise::named(BTreeMap::from([(value.to_owned(), "women".to_owned())]));
+        let hashed = |key: &str| Disguise::Hashed(Secret::new(key.as_bytes()));
+        for (disguise, other) in [(named("RAW-F"), named("RAW-W")), (hashed("RAW-key"), hashed("another"))] {
+            let mut kept = kept();
+            kept.fields[1].disguise = Some(disguise);
+            kept.write(&path).expect("it can be written");
+            let bytes = fs::read(&path).expect("it is there");
+            assert!(!bytes.windows(4).any(|window| window == b"RAW-"));
+            assert!(load(&path, &kept.fields, 64).is_ok());
+            let mut fields = kept.fields.clone();
+            for disguise in [None, Some(other)] {
+                fields[1].disguise = disguise;
+                let error = load(&path, &fields, 64).expect_err("it is another's").to_string();
+                assert!(error.contains("other names or hashes stand for the values of `purpose` in it"), "{error}");
+            }
+            assert!(!format!("{kept:?}").contains("RAW-"));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::time::Time;
 const PARSERS: [Parser; 2] = [Parser::Sonic, Parser::SerdeJson];
 
 fn wanted(path: &str, kind: Kind) -> Wanted {
-    Wanted { path: Path(path.to_owned()), kind }
+    Wanted::new(Path(path.to_owned()), kind)
 }
 
 /// A cell as text: why it is empty, or its value.

@@ -40,7 +40,7 @@ fn outcomes(
     let Some(answerer) = Answerer::new(answers, fields, &axes.axes) else { return Ok(None) };
     let slicer = reference.slicer(fields, &monitor.slicing, &monitor.grouping.dimensions());
     let kind = if answerer.axis.is_of_classes() { Kind::Categorical } else { Kind::Numeric };
-    let label = Lookup::from(Wanted { path: labels.in_reference.clone(), kind });
+    let label = Lookup::from(Wanted::new(labels.in_reference.clone(), kind));
     let lookups: Vec<Lookup> = fields.iter().map(Lookup::from).chain([label.clone()]).collect();
     let mut tables = Vec::new();
     for path in paths {

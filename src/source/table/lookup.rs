@@ -34,11 +34,7 @@ impl Lookup {
 
 impl From<&Field> for Lookup {
     fn from(field: &Field) -> Lookup {
-        Lookup {
-            wanted: Wanted { path: field.path.clone(), kind: field.kind },
-            subject: Some(field.subject.clone()),
-            scale: field.scale,
-        }
+        Lookup { wanted: Wanted::of(field), subject: Some(field.subject.clone()), scale: field.scale }
     }
 }
 
@@ -162,7 +158,7 @@ mod tests {
             .iter()
             .map(|text| {
                 let (path, subject) = text.split_once('=').map_or((*text, None), |(path, name)| (path, Some(name)));
-                let wanted = Wanted { path: Path(path.into()), kind: Kind::Numeric };
+                let wanted = Wanted::new(Path(path.into()), Kind::Numeric);
                 Lookup { subject: subject.map(str::to_owned), ..Lookup::from(wanted) }
             })
             .collect();

@@ -160,7 +160,7 @@ impl Table {
                 let found = places.iter().map(Option::is_some).collect();
                 let at = |(lookup, place): (&Lookup, Option<Path>)| Wanted {
                     path: place.unwrap_or_else(|| lookup.wanted.path.clone()),
-                    kind: lookup.wanted.kind,
+                    ..lookup.wanted.clone()
                 };
                 (found, Contents::Lines(lookups.iter().zip(places).map(at).collect()))
             }
@@ -427,8 +427,8 @@ fn decoded(path: &FilePath, text: &Text, wanted: &[Wanted]) -> Batch {
 /// which every lookup is known to be at its own path.
 fn places_in_lines(path: &FilePath, gzip: bool, lookups: &[Lookup]) -> Result<Vec<Option<Path>>, TableError> {
     let paths: BTreeSet<Path> = lookups.iter().flat_map(Lookup::guesses).collect();
-    // Anything but an object or a list can be read as a category.
-    let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted { path, kind: Kind::Categorical }).collect();
+    // Anything but an object or a list can be read as a category. Nothing is kept of it but that it is there.
+    let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted::new(path, Kind::Categorical)).collect();
     let mut used: BTreeSet<Path> = BTreeSet::new();
     let io = |cause| TableError::Io { path: path.to_owned(), cause };
     for text in Lines::new(unpacked(path, gzip).map_err(io)?.0, BATCH) {

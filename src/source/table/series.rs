@@ -307,7 +307,7 @@ mod tests {
     use polars::prelude::IntoSeries;
 
     fn column(leaf: &Leaf, kind: Kind) -> Column {
-        let mut columns = Columns::new(&[Wanted { path: Path("x".into()), kind }]);
+        let mut columns = Columns::new(&[Wanted::new(Path("x".into()), kind)]);
         let cells = leaf.cells(0..leaf.series.len(), kind).expect("a readable series");
         for (row, scalar) in cells.iter().expect("readable values").enumerate() {
             if let Some(scalar) = scalar {

@@ -10,7 +10,7 @@ use polars::prelude::{Column as Series, DataFrame, IntoColumn, NamedFrom, Parque
 
 use super::*;
 use crate::reference::Reference;
-use crate::schema::{Field, Role};
+use crate::schema::{Disguise, Field, Role, Secret};
 use crate::slice::Slicing;
 use crate::time::Time;
 
@@ -198,9 +198,47 @@ fn the_same_rows_make_the_same_reference_in_every_format() {
 }
 
 #[test]
+fn what_is_disguised_is_so_from_every_format() {
+    let folder = Folder::new("disguised");
+    let files = [
+        folder.file("flat.parquet", &as_parquet()),
+        folder.file("nested.parquet", &as_nested_parquet()),
+        folder.file("mixed.csv", &as_csv()),
+        folder.file("log.ndjson", &as_ndjson()),
+    ];
+    let names = [("car", "A"), ("007", "B"), ("1.0", "A")].map(|(value, name)| (value.to_owned(), name.to_owned()));
+    let mut fields = fields();
+    fields[1].disguise = Some(Disguise::named(names.into()));
+    fields[2].disguise = Some(Disguise::Hashed(Secret::new(b"a secret")));
+    // Two fields may be read from one place.
+    fields.push(Field { subject: "again".into(), disguise: None, ..fields[2].clone() });
+    let hash = |row| fields[2].disguise.as_ref().map(|it| it.of(&grade(row).to_string()).into_owned());
+    for path in files {
+        let table = Table::open(&path, fields.iter().map(Lookup::from).collect()).expect("a table");
+        let batches = table.batches().expect("it can be read").map(|batch| batch.expect("rows"));
+        let mut rows = 0;
+        for batch in batches {
+            for row in 0..batch.len() {
+                let at = row + rows;
+                let stand_in = purpose(at).map(|value| match value {
+                    "car" | "1.0" => "A",
+                    "007" => "B",
+                    _ => "unnamed",
+                });
+                assert_eq!(batch.columns[1].text(row), stand_in, "{}", path.display());
+                assert_eq!(batch.columns[2].text(row).map(str::to_owned), hash(at), "{}", path.display());
+                assert_eq!(batch.columns[7].text(row), Some(grade(at).to_string().as_str()), "{}", path.display());
+            }
+            rows += batch.len();
+        }
+        assert_eq!(rows, ROWS);
+    }
+}
+
+#[test]
 fn rows_come_in_order_in_batches_and_with_their_offsets() {
     let folder = Folder::new("batches");
-    let wanted = |path: &str, kind| Lookup::from(Wanted { path: Path(path.into()), kind });
+    let wanted = |path: &str, kind| Lookup::from(Wanted::new(Path(path.into()), kind));
     let lookups = || vec![wanted("ts", Kind::Time), wanted("version", Kind::Categorical), wanted("ts", Kind::Time)];
     let seconds: Vec<i64> = (0..ROWS as i64).map(|row| 1_700_000_000 + row).collect();
     let lines: String = seconds.iter().map(|at| format!("{{\"ts\":{at}}}\n")).collect();
