@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::rule::Rule;
+use crate::rule::condition::{Condition, Per, Subjects};
 use crate::schema::{Field, Path, Schema, Secret};
 use crate::slice::Slicing;
 use crate::stat::{Choices, Statistic};
@@ -246,6 +247,41 @@ impl Monitor {
     pub fn reads(&self, topic: &str) -> bool {
         let has_labels = self.labels.as_ref().is_some_and(|labels| labels.topic == topic);
         has_labels || self.inputs.iter().any(|input| input.topic == topic)
+    }
+
+    /// What conditions can be asked of.
+    pub fn subjects(&self) -> Subjects<'_> {
+        let classes = self.schema.answers.as_ref().map_or(&[][..], |answers| &answers.classes);
+        let attributes = self.grouping.attributes.iter().map(|attribute| attribute.subject.as_str());
+        Subjects { fields: self.fields(), classes, attributes: attributes.collect() }
+    }
+
+    /// All that a condition is asked of: subjects, logs, or `""` when it is asked once a window.
+    pub fn asked_of(&self, condition: &Condition) -> Vec<&str> {
+        match condition.per() {
+            Per::Window => vec![""],
+            // What is known of answers is known of the log that has them.
+            Per::Log if condition.is_of_outcomes() => {
+                self.answering().map(|topic| self.subject_of(topic)).into_iter().collect()
+            }
+            Per::Log => self.inputs.iter().map(|input| self.subject_of(&input.topic)).collect(),
+            Per::Field | Per::Class | Per::Attribute => condition.subjects(&self.subjects()),
+        }
+    }
+
+    /// The log at hand when a condition is asked of a subject, as measurements of the log call it.
+    pub fn log_at<'a>(&'a self, condition: &Condition, subject: &'a str) -> &'a str {
+        match condition.per() {
+            Per::Window | Per::Log => subject,
+            Per::Field => self.log_of(subject).unwrap_or(""),
+            Per::Class | Per::Attribute => self.answering().map_or("", |topic| self.subject_of(topic)),
+        }
+    }
+
+    /// How large a share of a window's rows must have their label before conditions that need labels are judged, unless
+    /// they say so themselves.
+    pub fn min_coverage(&self) -> f64 {
+        self.labels.as_ref().map_or(0.0, |labels| labels.min_coverage)
     }
 
     /// The topic of the log that carries what the model says, where that can be right or wrong.

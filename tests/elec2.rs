@@ -7,21 +7,24 @@ use std::process::Command;
 
 use serde::Deserialize;
 use tempfile::TempDir;
-use tidegauge::measurement::Measurement;
+use tidegauge::measurement::{Family, Measurement};
 use tidegauge::rule::alert::{AlertEvent, RetrainRequest, State};
 
 const GOLDEN: &str = include_str!("golden/elec2.json");
 const MONITOR: &str = include_str!("elec2/monitor.yaml");
+/// The monitor that also knows the labels.
+const TRUTH: &str = include_str!("elec2/truth.yaml");
 /// Milliseconds.
 const DAY: i64 = 86_400_000;
 const REFERENCE: &str = "elec2-reference.parquet";
 pub const PREDICTIONS: &str = "elec2-predictions.jsonl.gz";
+const LABELS: &str = "elec2-labels.jsonl.gz";
 
 /// The folder with the Elec2 files, which are not part of this repository. `None`, and a word about it, without them.
 pub fn data() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var_os("TIDEGAUGE_DATA").map_or_else(beside, PathBuf::from);
-    if [REFERENCE, PREDICTIONS].iter().all(|name| folder.join(name).is_file()) {
+    if [REFERENCE, PREDICTIONS, LABELS].iter().all(|name| folder.join(name).is_file()) {
         return Some(folder);
     }
     eprintln!("did not run: the Elec2 files are not in {}; TIDEGAUGE_DATA names their folder", folder.display());
@@ -30,11 +33,15 @@ pub fn data() -> Option<PathBuf> {
 
 /// Writes the monitor into a folder, with its reference at the place where the data is.
 pub fn monitor(data: &Path, folder: &Path) -> PathBuf {
+    monitor_of(MONITOR, data, folder)
+}
+
+fn monitor_of(text: &str, data: &Path, folder: &Path) -> PathBuf {
     let reference = data.join(REFERENCE).canonicalize().expect("the reference is there");
-    assert!(MONITOR.contains(REFERENCE), "the monitor names the reference");
+    assert!(text.contains(REFERENCE), "the monitor names the reference");
     let file = folder.join("elec2.yaml");
     let quoted = format!("\"{}\"", reference.display());
-    fs::write(&file, MONITOR.replace(REFERENCE, &quoted)).expect("the folder can be written to");
+    fs::write(&file, text.replace(REFERENCE, &quoted)).expect("the folder can be written to");
     file
 }
 
@@ -67,8 +74,13 @@ pub struct Replayed {
 
 /// Runs `tidegauge replay` and reads all that it prints.
 pub fn replay(monitor: &Path, data: &Path) -> Replayed {
+    replay_with(monitor, data, &[])
+}
+
+fn replay_with(monitor: &Path, data: &Path, labels: &[PathBuf]) -> Replayed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
     let command = command.arg("replay").arg(data).arg("--monitor").arg(monitor).args(["--format", "json"]);
+    let command = labels.iter().fold(command, |command, labels| command.arg("--labels").arg(labels));
     let output = command.output().expect("the binary can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut replayed = Replayed::default();
@@ -88,6 +100,16 @@ struct Golden {
     rows: BTreeMap<String, u64>,
     windows: Vec<GoldenWindow>,
     ks_breaches: Vec<GoldenBreaches>,
+    performance: Vec<GoldenPerformance>,
+}
+
+/// What scikit-learn says of a week, or of all that a version said.
+#[derive(Deserialize)]
+struct GoldenPerformance {
+    version: String,
+    window_end: Option<String>,
+    rows: u64,
+    values: BTreeMap<String, f64>,
 }
 
 #[derive(Deserialize)]
@@ -213,4 +235,50 @@ fn the_alerts_tell_the_story() {
     replayed.alerts.iter().for_each(|alert| states.entry(&alert.id).or_default().push(alert.state));
     let order = [State::Pending, State::Firing, State::Resolved];
     assert!(states.values().all(|states| order.starts_with(states)), "{states:?}");
+}
+
+/// Labels say in the end what scikit-learn says of the raw rows, and when it would have been known that the model is
+/// wrong more often than it was.
+#[test]
+fn labels_tell_how_wrong_the_model_is() {
+    let Some(data) = data() else { return };
+    let folder = TempDir::new().expect("a temporary folder");
+    let monitor = monitor_of(TRUTH, &data, folder.path());
+    let replayed = replay_with(&monitor, &data.join(PREDICTIONS), &[data.join(LABELS)]);
+    let golden: Golden = serde_json::from_str(GOLDEN).expect("the golden file can be read");
+    // The last revision of each window, which knows all labels.
+    let last: Vec<&Measurement> =
+        replayed.measurements.iter().filter(|m| m.family == Family::Performance && !m.provisional).collect();
+    assert!(last.iter().filter(|m| m.statistic == "coverage").all(|m| m.value == Some(1.0)));
+    let newest = last.iter().map(|m| m.window_end.0).max().expect("there are windows");
+    for one in &golden.performance {
+        let of_version = || last.iter().filter(|m| m.version == one.version);
+        let Some(end) = &one.window_end else {
+            // Every seventh of the daily windows of a week: each row is in one of them.
+            let sevenths = || of_version().filter(|m| (newest - m.window_end.0) % (7 * DAY) == 0);
+            let sum = |name: &str| sevenths().filter(|m| m.statistic == name).filter_map(|m| m.value).sum::<f64>();
+            let right = sum("true_positives") + sum("true_negatives");
+            let all = right + sum("false_positives") + sum("false_negatives");
+            println!("version {}: {:.4} of {all} are right", one.version, right / all);
+            // Windows with fewer rows than the monitor wants say nothing; there are such at a version's two ends.
+            assert!((right / all - one.values["accuracy"]).abs() < 0.005 && one.rows as f64 - all < 200.0);
+            continue;
+        };
+        for (name, value) in &one.values {
+            let found = of_version().find(|m| m.window_end.to_string() == *end && m.statistic == *name);
+            let found = found.unwrap_or_else(|| panic!("{name} is measured"));
+            assert_eq!(found.rows, one.rows);
+            // Where nothing was chosen there is no correlation; scikit-learn calls that 0.
+            if found.value.is_some() || *value != 0.0 {
+                check_close(&format!("{end} {name}"), found.value, found.error_bound.unwrap_or(0.0), *value);
+            }
+        }
+    }
+    let first = |alert: &str| {
+        let mut firing = replayed.alerts.iter().filter(|a| a.state == State::Firing && a.version == "1");
+        firing.find(|a| a.alert == alert).map(|alert| alert.window_end.to_string())
+    };
+    let told = ["ScoreDrift", "EstimatedAccuracy", "Accuracy"].map(first);
+    println!("first said by drift {:?}, by CBPE {:?}, by labels {:?}", told[0], told[1], told[2]);
+    assert_eq!(told[2].as_deref(), Some("1997-06-19T00:00:00Z"));
 }

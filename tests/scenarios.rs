@@ -159,7 +159,9 @@ impl Run {
         if let Some(watch) = self.watch.as_mut() {
             return watch.change(vec![subscriber]);
         }
-        self.topics = subscriber.monitor.inputs.iter().map(|input| input.topic.clone()).collect();
+        let labels = subscriber.monitor.labels.iter().map(|labels| labels.topic.clone());
+        self.topics = subscriber.monitor.inputs.iter().map(|input| input.topic.clone()).chain(labels).collect();
+        self.topics.dedup();
         let mut watch = Watch::new(vec![subscriber], self.versions);
         let [first, second] = [0, 1].map(|number| -> Vec<Partition> {
             self.topics.iter().flat_map(|topic| self.split(topic, number)).collect()

@@ -304,7 +304,7 @@ pub(super) fn ask(
     let (monitor, window) = (judged.monitor, judged.window);
     let measured: BTreeSet<&str> = measurements.iter().map(|m| m.subject.as_str()).collect();
     let subjects =
-        subjects(monitor, rule).into_iter().filter(|subject| subject.is_empty() || measured.contains(subject));
+        monitor.asked_of(&rule.when).into_iter().filter(|subject| subject.is_empty() || measured.contains(subject));
     let mut events = Vec::new();
     for subject in subjects {
         let key = AlertKey {
@@ -313,7 +313,7 @@ pub(super) fn ask(
             slice: slice.clone(),
             subject: subject.to_owned(),
         };
-        let verdict = rule.when.ask(measurements, subject, log(monitor, rule, subject));
+        let verdict = rule.when.ask(measurements, subject, monitor.log_at(&rule.when, subject), monitor.min_coverage());
         let mut slot = judged.alerts.remove(&key);
         let before = slot.clone();
         let id = || alert::stable_id(&[&monitor.model, &rule.name, version, slice, subject, &window.end.to_string()]);
@@ -333,26 +333,9 @@ pub(super) fn ask(
     events
 }
 
-/// All that a rule may be asked of: subjects, logs, or `""` when it is asked once a window.
-fn subjects<'a>(monitor: &'a Monitor, rule: &Rule) -> Vec<&'a str> {
-    if rule.when.is_per_subject() {
-        let concerned = monitor.fields().iter().filter(|field| rule.when.concerns(field));
-        concerned.map(|field| field.subject.as_str()).collect()
-    } else if rule.when.is_per_log() {
-        monitor.inputs.iter().map(|input| monitor.subject_of(&input.topic)).collect()
-    } else {
-        vec![""]
-    }
-}
-
-/// The log that a subject of a rule is in, as measurements of the log call it.
-fn log<'a>(monitor: &'a Monitor, rule: &Rule, subject: &'a str) -> &'a str {
-    if rule.when.is_per_subject() { monitor.log_of(subject).unwrap_or("") } else { subject }
-}
-
 /// The measurements that a rule's condition names.
 fn evidence(monitor: &Monitor, rule: &Rule, measurements: &[Measurement], subject: &str) -> Vec<Measurement> {
-    let log = log(monitor, rule, subject);
+    let log = monitor.log_at(&rule.when, subject);
     let named = |m: &&Measurement| rule.when.names().iter().any(|name| name.means(m, subject, log));
     measurements.iter().filter(named).cloned().collect()
 }
@@ -431,7 +414,7 @@ pub(super) fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet
     let monitor = judged.monitor;
     let why = |key: &AlertKey| {
         let rule = monitor.rules.iter().find(|rule| rule.name == key.rule);
-        if !rule.is_some_and(|rule| subjects(monitor, rule).contains(&key.subject.as_str())) {
+        if !rule.is_some_and(|rule| monitor.asked_of(&rule.when).contains(&key.subject.as_str())) {
             return Some((rule, "the rule no longer asks of it".to_owned()));
         }
         let gone = |slices: &BTreeSet<Arc<str>>| !key.slice.is_empty() && !slices.contains(&key.slice);

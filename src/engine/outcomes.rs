@@ -87,12 +87,14 @@ pub(super) fn measure(version: &Version, slice: &str, needs: Needs) -> Vec<Measu
         let coverage = (needs == Needs::Labels && is_told).then_some(coverage);
         Measurement { coverage, ..finding.told(&monitor.judging) }
     };
+    // What is of all rows is of the log that says what the model says.
+    let log = monitor.answering().map_or("", |topic| monitor.subject_of(topic));
     let mut measured = Vec::new();
     for measure in measures {
         let Some(Asked { of, .. }) = measure.statistic.on.outcomes() else { continue };
         match of {
-            Of::Rows if !is_group => measured.push(ask(measure, "", &outcomes)),
-            Of::Class if !is_group && axis.is_binary() => measured.push(ask(measure, "", &outcomes)),
+            Of::Rows if !is_group => measured.push(ask(measure, log, &outcomes)),
+            Of::Class if !is_group && axis.is_binary() => measured.push(ask(measure, log, &outcomes)),
             Of::Class if !is_group => {
                 let classes = axis.classes.iter().enumerate();
                 measured.extend(classes.map(|(class, name)| ask(measure, name, &Outcomes { class, ..outcomes })));

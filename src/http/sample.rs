@@ -9,7 +9,7 @@ use super::{Reload, View};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Input, Monitor, Source};
 use crate::rule::alert::{AlertEvent, State};
-use crate::rule::condition::Condition;
+use crate::rule::condition::{Condition, Subjects};
 use crate::rule::{Rule, Severity};
 use crate::schema::{Path, Plausible, Schema};
 use crate::stat;
@@ -66,7 +66,7 @@ pub fn event(subject: &str, state: State) -> AlertEvent {
 pub fn monitor() -> Monitor {
     let rule = Rule {
         name: "FeatureDrift".to_owned(),
-        when: Condition::parse("rows > 0.0", &[]).expect("a condition"),
+        when: Condition::parse("rows > 0.0", &Subjects::default()).expect("a condition"),
         for_windows: 2,
         severity: Severity::Critical,
         labels: BTreeMap::new(),

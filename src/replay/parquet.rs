@@ -97,7 +97,9 @@ fn frame(measurements: &[Measurement]) -> PolarsResult<DataFrame> {
         number("threshold", |m| m.threshold),
         Series::new("breached".into(), measurements.iter().map(|m| m.breached).collect::<Vec<Option<bool>>>()),
         maybe_text("reference", |m| m.reference.as_deref()),
+        number("coverage", |m| m.coverage),
         Series::new("revision".into(), measurements.iter().map(|m| m.revision).collect::<Vec<u32>>()),
+        Series::new("provisional".into(), measurements.iter().map(|m| m.provisional).collect::<Vec<bool>>()),
     ];
     DataFrame::new_infer_height(columns.into_iter().map(IntoColumn::into_column).collect())
 }

@@ -1,70 +1,64 @@
 //! Conditions: CEL expressions over the measurements of one window.
 
+mod doubles;
+mod gate;
 mod instead;
+mod names;
 
-use std::collections::BTreeSet;
-
-use cel::common::ast::operators::{ADD, DIVIDE, MULTIPLY, NEGATE, SUBSTRACT};
-use cel::common::ast::{Expr, LiteralValue};
+use cel::common::ast::Expr;
 use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
-use crate::measurement::{Family, Measurement};
+use crate::measurement::Measurement;
 use crate::schema::{Field, Kind, Role};
-use crate::stat::{self, On};
+use crate::stat::{Of, On};
+use doubles::make_doubles;
+use gate::{gates, of_coverage};
+pub use names::Name;
+use names::{Attribute, Walk};
 
 /// A compiled condition.
 ///
 /// `family.statistic` is the statistic's value for the subject at hand, so the condition is asked once for each subject
-/// that has all the statistics it names in this way; `family.subject.statistic` is that of a fixed subject. A statistic
-/// of a log as a whole is that of the log which carries the subject, or of each log if there is no subject. Either may
-/// be followed by a field of the measurement, as in `drift.ks.p_value`. `rows`, `subject`, `version`, `slice` and
-/// `model` are variables too. A value that is undefined makes the condition unknown, unless the rest decides it alone.
+/// that has all the statistics it names in this way; `family.subject.statistic` is that of a fixed subject. Subjects are
+/// fields; of `performance` and `estimate` they are the classes where there are several, and of `fairness` the
+/// attributes. A statistic of a log as a whole is that of the log which carries the subject, or of each log if there is
+/// no subject; one of all predictions together has no subject. Either may be followed by a field of the measurement, as
+/// in `drift.ks.p_value`. `rows`, `coverage`, `subject`, `version`, `slice` and `model` are variables too. A value that
+/// is undefined makes the condition unknown, unless the rest decides it alone.
+///
+/// An operand of the outermost `&&` that names `coverage` and nothing else is a gate: as long as too few labels have
+/// come for it, the condition is unknown.
 pub struct Condition {
     text: String,
     expression: IdedExpr,
     names: Vec<Name>,
+    per: Per,
+    gates: Vec<IdedExpr>,
 }
 
-/// A measurement's field that a condition names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
-    /// As it is written.
-    pub text: String,
-    pub family: Family,
-    /// `None` for the subject at hand.
-    pub subject: Option<String>,
-    pub statistic: &'static str,
-    attribute: Attribute,
+/// For what a condition is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Once a window.
+    Window,
+    /// For each log, where there are several.
+    Log,
+    Field,
+    /// For each of several classes.
+    Class,
+    /// For each attribute by which groups are told apart.
+    Attribute,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Attribute {
-    Value,
-    PValue,
-    QValue,
-    Low,
-    High,
-    ErrorBound,
-    Detectable,
-    Threshold,
-    Breached,
-    Rows,
+/// What there is to ask of.
+#[derive(Clone, Debug, Default)]
+pub struct Subjects<'a> {
+    pub fields: &'a [Field],
+    /// The classes that the model's answers are told apart by. A single one needs no name.
+    pub classes: &'a [String],
+    /// The subjects of the attributes by which groups are told apart.
+    pub attributes: Vec<&'a str>,
 }
-
-const ATTRIBUTES: [(&str, Attribute); 10] = [
-    ("value", Attribute::Value),
-    ("p_value", Attribute::PValue),
-    ("q_value", Attribute::QValue),
-    ("low", Attribute::Low),
-    ("high", Attribute::High),
-    ("error_bound", Attribute::ErrorBound),
-    ("detectable", Attribute::Detectable),
-    ("threshold", Attribute::Threshold),
-    ("breached", Attribute::Breached),
-    ("rows", Attribute::Rows),
-];
-
-const VARIABLES: [&str; 5] = ["rows", "subject", "version", "slice", "model"];
 
 const EXAMPLE: &str = "write for example `drift.psi > 0.2`";
 
@@ -86,14 +80,6 @@ pub enum Verdict {
     Unknown(String),
 }
 
-impl Name {
-    /// Whether a measurement is what is named, when this subject and its log are at hand.
-    pub fn means(&self, measurement: &Measurement, subject: &str, log: &str) -> bool {
-        let subject = self.subject.as_deref().unwrap_or(if is_of_log(self) { log } else { subject });
-        measurement.family == self.family && measurement.statistic == self.statistic && measurement.subject == subject
-    }
-}
-
 impl std::fmt::Debug for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Condition({})", self.text)
@@ -101,32 +87,39 @@ impl std::fmt::Debug for Condition {
 }
 
 impl Condition {
-    /// Compiles a condition over a monitor's fields.
+    /// Compiles a condition over what a monitor measures.
     ///
     /// # Errors
     /// Everything that is wrong: the syntax, or each name that no measurement can have.
-    pub fn parse(text: &str, fields: &[Field]) -> Result<Condition, Vec<Fault>> {
+    pub fn parse(text: &str, subjects: &Subjects) -> Result<Condition, Vec<Fault>> {
         let program = compile(text)?;
-        let mut walk = Walk { program: &program, fields, names: BTreeSet::new(), faults: Vec::new() };
-        walk.expression(program.expression(), &mut Vec::new());
-        let (names, faults) = (walk.names, walk.faults);
+        let Walk { names, faults, .. } = Walk::new(&program, subjects);
         if !faults.is_empty() {
             return Err(faults);
         }
         let mut expression = program.expression().clone();
         make_doubles(&mut expression);
-        let condition = Condition { text: text.to_owned(), names: names.into_iter().collect(), expression };
-        if condition.is_per_subject() && !fields.iter().any(|field| condition.concerns(field)) {
-            let statistics: Vec<_> = condition.floating().map(|name| format!("`{}`", name.text)).collect();
-            return Err(vec![Fault {
-                offset: 0,
-                message: format!("no subject has {} at once", statistics.join(" and ")),
-                hint: Some("write one alert for each kind of subject".to_owned()),
-            }]);
+        let names: Vec<Name> = names.into_iter().collect();
+        let whole = |(message, hint): (String, String)| vec![Fault { offset: 0, message, hint: Some(hint) }];
+        let per = per(&names).map_err(whole)?;
+        let condition = Condition { text: text.to_owned(), names, per, gates: gates(&expression), expression };
+        if condition.is_per_subject() && condition.subjects(subjects).is_empty() {
+            return Err(whole(condition.has_no_subject()));
         }
         match condition.rehearse() {
             Some(message) => Err(vec![Fault { offset: 0, message, hint: Some(EXAMPLE.to_owned()) }]),
             None => Ok(condition),
+        }
+    }
+
+    /// Why there is nothing to ask it of, and what to do about it.
+    fn has_no_subject(&self) -> (String, String) {
+        match self.per {
+            Per::Attribute => (
+                format!("there are no groups for {}", listed(self.floating())),
+                "write `fairness: {}`, and what is `protected` under `schema`".to_owned(),
+            ),
+            _ => has_none_at_once(self.floating()),
         }
     }
 
@@ -142,6 +135,7 @@ impl Condition {
                 };
             }
             let _ = context.add_variable("rows", number);
+            let _ = context.add_variable("coverage", number);
             for name in ["subject", "version", "slice", "model"] {
                 let _ = context.add_variable(name, "");
             }
@@ -170,61 +164,70 @@ impl Condition {
         &self.names
     }
 
-    /// Whether it names a figure that changes as labels come.
-    pub fn needs_labels(&self) -> bool {
-        let needs = |name: &Name| stat::find(name.family, name.statistic)?.on.outcomes().map(|asked| asked.needs);
-        self.names.iter().any(|name| needs(name) == Some(stat::Needs::Labels))
+    pub fn per(&self) -> Per {
+        self.per
     }
 
     /// Whether it is asked for each subject, rather than once a window.
     pub fn is_per_subject(&self) -> bool {
-        self.floating().next().is_some()
+        matches!(self.per, Per::Field | Per::Class | Per::Attribute)
     }
 
-    /// Whether it is asked for each log, where there are several, rather than once a window.
-    pub fn is_per_log(&self) -> bool {
-        !self.is_per_subject() && self.names.iter().any(is_of_log)
+    /// Whether any of its figures is of predictions, or of what became of them.
+    pub fn is_of_outcomes(&self) -> bool {
+        self.names.iter().any(|name| name.on().outcomes().is_some())
     }
 
-    /// Whether it is to be asked for a subject.
-    pub fn concerns(&self, field: &Field) -> bool {
-        self.floating().all(|name| stat::find(name.family, name.statistic).is_some_and(|row| applies(row.on, field)))
+    /// Whether any of its figures changes as labels come.
+    pub fn needs_labels(&self) -> bool {
+        self.names.iter().any(Name::needs_labels)
     }
 
-    fn floating(&self) -> impl Iterator<Item = &Name> {
-        self.names.iter().filter(|name| name.subject.is_none() && !is_of_log(name))
+    /// The subjects that it is asked of, in their order; none where it is not asked of subjects.
+    pub fn subjects<'a>(&self, known: &Subjects<'a>) -> Vec<&'a str> {
+        match self.per {
+            Per::Window | Per::Log => Vec::new(),
+            Per::Field => {
+                let is_of_all = |field: &&Field| self.floating().all(|name| applies(name.on(), field));
+                known.fields.iter().filter(is_of_all).map(|field| field.subject.as_str()).collect()
+            }
+            Per::Class => known.classes.iter().map(String::as_str).collect(),
+            Per::Attribute => known.attributes.clone(),
+        }
+    }
+
+    fn floating(&self) -> impl Iterator<Item = &Name> + Clone {
+        floating(&self.names)
     }
 
     /// Asks the condition of one window's measurements, all of one model, version and slice.
     ///
     /// `subject` is the one at hand; it is `""` for a condition that is not per subject, or the log for one that is per
-    /// log. `log` is what the measurements of its log as a whole have as their subject.
-    pub fn ask(&self, measurements: &[Measurement], subject: &str, log: &str) -> Verdict {
+    /// log. `log` is what the measurements of its log as a whole have as their subject. While labels may still come,
+    /// a condition that needs them and has no gate of its own is unknown as long as fewer rows than `min_coverage` have
+    /// theirs.
+    pub fn ask(&self, measurements: &[Measurement], subject: &str, log: &str, min_coverage: f64) -> Verdict {
         let mut context = Context::default();
-        let mut undefined = None;
+        let (mut undefined, mut coverage, mut is_provisional) = (None, None::<f64>, false);
         for name in &self.names {
             let found = measurements.iter().find(|measurement| name.means(measurement, subject, log));
             let Some(measurement) = found else { continue };
-            let number = match name.attribute {
-                Attribute::Value => measurement.value,
-                Attribute::PValue => measurement.p_value,
-                Attribute::QValue => measurement.q_value,
-                Attribute::Low => measurement.low,
-                Attribute::High => measurement.high,
-                Attribute::ErrorBound => measurement.error_bound,
-                Attribute::Detectable => measurement.detectable,
-                Attribute::Threshold => measurement.threshold,
-                Attribute::Rows => Some(measurement.rows as f64),
-                Attribute::Breached => {
-                    if let Some(breached) = measurement.breached {
-                        let _ = context.add_variable(name.text.as_str(), breached);
-                    }
-                    None
-                }
-            };
-            match number {
+            coverage = coverage.into_iter().chain(measurement.coverage).reduce(f64::max);
+            is_provisional |= measurement.provisional && name.needs_labels();
+            if let (Attribute::Breached, Some(breached)) = (name.attribute, measurement.breached) {
+                let _ = context.add_variable(name.text.as_str(), breached);
+            }
+            match name.attribute.number(measurement) {
                 Some(number) => drop(context.add_variable(name.text.as_str(), number)),
                 None => undefined = undefined.or(measurement.undefined.clone()),
+            }
+        }
+        if let Some(coverage) = coverage {
+            let _ = context.add_variable("coverage", coverage);
+            let is_closed = |gate: &IdedExpr| Value::resolve(gate, &context).is_ok_and(|is| is == Value::Bool(false));
+            let is_too_little = self.gates.is_empty() && is_provisional && coverage < min_coverage;
+            if is_too_little || self.gates.iter().any(is_closed) {
+                return Verdict::Unknown(of_coverage(coverage));
             }
         }
         if let Some(first) = measurements.first() {
@@ -245,9 +248,41 @@ impl Condition {
     }
 }
 
-/// Whether a statistic is of the log as a whole.
-fn is_of_log(name: &Name) -> bool {
-    stat::find(name.family, name.statistic).is_some_and(|row| row.on.is_log())
+/// The names that are of the subject at hand.
+fn floating(names: &[Name]) -> impl Iterator<Item = &Name> + Clone {
+    names.iter().filter(|name| name.subject.is_none() && !name.on().is_log())
+}
+
+/// For what a condition with these names is asked.
+///
+/// # Errors
+/// Why nothing can have all of them, and what to do about it.
+fn per(names: &[Name]) -> Result<Per, (String, String)> {
+    let of = |wanted: Of| names.iter().find(|name| name.on().outcomes().is_some_and(|asked| asked.of == wanted));
+    if let (Some(group), Some(attribute)) = (of(Of::Group), of(Of::Attribute)) {
+        let message = format!("`{}` is of one group, and `{}` of all together", group.text, attribute.text);
+        return Err((message, "write an alert for each: a group is measured as a slice".to_owned()));
+    }
+    let per = |name: &Name| match name.on().outcomes().map(|asked| asked.of) {
+        None => Per::Field,
+        Some(Of::Class | Of::Rows) => Per::Class,
+        Some(Of::Attribute | Of::Group) => Per::Attribute,
+    };
+    let mut floating_per = floating(names).map(per);
+    match floating_per.next() {
+        Some(first) if floating_per.all(|other| other == first) => Ok(first),
+        Some(_) => Err(has_none_at_once(floating(names))),
+        None if names.iter().any(|name| name.on().is_log()) => Ok(Per::Log),
+        None => Ok(Per::Window),
+    }
+}
+
+fn has_none_at_once<'a>(names: impl Iterator<Item = &'a Name>) -> (String, String) {
+    (format!("no subject has {} at once", listed(names)), "write one alert for each kind of subject".to_owned())
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    names.map(|name| format!("`{}`", name.text)).collect::<Vec<_>>().join(" and ")
 }
 
 /// Whether a statistic is measured of a field.
@@ -280,175 +315,6 @@ fn compile(text: &str) -> Result<Program, Vec<Fault>> {
         };
         errors.errors.iter().map(fault).collect()
     })
-}
-
-/// Collects the names in an expression.
-struct Walk<'a> {
-    program: &'a Program,
-    fields: &'a [Field],
-    names: BTreeSet<Name>,
-    faults: Vec<Fault>,
-}
-
-impl Walk<'_> {
-    /// `bound` are the variables of the macros around (`all`, `exists` and so on).
-    fn expression(&mut self, node: &IdedExpr, bound: &mut Vec<String>) {
-        if let Some(segments) = qualified_name(&node.expr) {
-            if !bound.contains(&segments[0]) {
-                self.name(node, &segments);
-            }
-            return;
-        }
-        match &node.expr {
-            Expr::Call(call) => {
-                call.target.iter().for_each(|target| self.expression(target, bound));
-                call.args.iter().for_each(|argument| self.expression(argument, bound));
-            }
-            Expr::List(list) => list.elements.iter().for_each(|element| self.expression(element, bound)),
-            Expr::Select(select) => self.expression(&select.operand, bound),
-            Expr::Comprehension(inner) => {
-                self.expression(&inner.iter_range, bound);
-                let outside = bound.len();
-                bound.extend([inner.iter_var.clone(), inner.accu_var.clone()]);
-                for part in [&inner.accu_init, &inner.loop_cond, &inner.loop_step, &inner.result] {
-                    self.expression(part, bound);
-                }
-                bound.truncate(outside);
-            }
-            _ => {}
-        }
-    }
-
-    fn name(&mut self, node: &IdedExpr, segments: &[String]) {
-        let text = segments.join(".");
-        match self.resolve(segments) {
-            Ok(None) => {}
-            Ok(Some((family, subject, statistic, attribute))) => {
-                self.names.insert(Name { text, family, subject, statistic, attribute });
-            }
-            Err((message, known)) => {
-                let offset = self.offset(node);
-                let hint = (!known.is_empty()).then(|| format!("known: {}", known.join(", ")));
-                self.faults.push(Fault { offset, message, hint });
-            }
-        }
-    }
-
-    /// Where a name begins; of the nodes of `a.b.c`, only that of `a` says so.
-    fn offset(&self, mut node: &IdedExpr) -> usize {
-        while let Expr::Select(select) = &node.expr {
-            node = &select.operand;
-        }
-        self.program.source_info().offset_for(node.id).map_or(0, |(start, _)| start as usize)
-    }
-
-    #[allow(clippy::type_complexity, reason = "the parts of one name, taken apart by its only caller")]
-    fn resolve(
-        &self,
-        segments: &[String],
-    ) -> Result<Option<(Family, Option<String>, &'static str, Attribute)>, (String, Vec<String>)> {
-        let first = segments[0].as_str();
-        if segments.len() == 1 && VARIABLES.contains(&first) {
-            return Ok(None);
-        }
-        let Some(family) = Family::ALL.into_iter().find(|family| family.name() == first) else {
-            let known = Family::ALL.iter().map(|family| format!("{}.…", family.name()));
-            return Err((format!("unknown name `{first}`"), known.chain(VARIABLES.map(str::to_owned)).collect()));
-        };
-        let statistics = || stat::ALL.iter().filter(|row| row.family == family).map(|row| row.name.to_owned());
-        let rest: Vec<&str> = segments[1..].iter().map(String::as_str).collect();
-        let Some(&second) = rest.first() else {
-            return Err((format!("`{first}` needs a statistic"), statistics().collect()));
-        };
-        if let Some(row) = stat::find(family, second) {
-            return Ok(Some((family, None, row.name, attribute(&rest[1..])?)));
-        }
-        // A subject may itself have dots, and the longest one that fits is meant.
-        let subjects = (1..=rest.len()).rev().map(|taken| (taken, rest[..taken].join(".")));
-        let found = subjects.into_iter().find_map(|(taken, name)| {
-            self.fields.iter().find(|field| field.subject == name).map(|field| (field, taken))
-        });
-        let Some((field, taken)) = found else {
-            let known = statistics().chain(self.fields.iter().map(|field| field.subject.clone())).collect();
-            return Err((format!("`{second}` is neither a statistic of `{first}` nor a subject"), known));
-        };
-        let fitting = |row: &&&stat::Statistic| row.family == family && applies(row.on, field);
-        let known = || stat::ALL.iter().filter(fitting).map(|row| row.name.to_owned()).collect();
-        let subject = &field.subject;
-        match rest.get(taken).map(|name| (name, stat::find(family, name))) {
-            Some((_, Some(row))) if applies(row.on, field) => {
-                Ok(Some((family, Some(subject.clone()), row.name, attribute(&rest[taken + 1..])?)))
-            }
-            Some((name, _)) => Err((format!("`{subject}` has no `{first}` statistic `{name}`"), known())),
-            None => Err((format!("`{first}.{subject}` needs a statistic"), known())),
-        }
-    }
-}
-
-fn attribute(rest: &[&str]) -> Result<Attribute, (String, Vec<String>)> {
-    let known = || ATTRIBUTES.iter().map(|(name, _)| (*name).to_owned()).collect();
-    match rest {
-        [] => Ok(Attribute::Value),
-        [one] => match ATTRIBUTES.iter().find(|(name, _)| name == one) {
-            Some((_, attribute)) => Ok(*attribute),
-            None => Err((format!("a measurement has no `{one}`"), known())),
-        },
-        [_, more, ..] => Err((format!("nothing can follow with `{more}`"), known())),
-    }
-}
-
-/// Makes doubles of the whole numbers that are reckoned with together with measured ones, since CEL has no `psi * 2`
-/// but only `psi * 2.0`. Returns whether the expression is such a number.
-fn make_doubles(node: &mut IdedExpr) -> bool {
-    if let Some(segments) = qualified_name(&node.expr) {
-        return segments.len() > 1 || segments[0] == "rows";
-    }
-    match &mut node.expr {
-        Expr::Literal(LiteralValue::Double(_)) => true,
-        Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
-            let mut is_double = false;
-            for argument in &mut call.args {
-                is_double |= make_doubles(argument);
-            }
-            if is_double {
-                call.args.iter_mut().for_each(make_double);
-            }
-            is_double
-        }
-        Expr::Call(call) => {
-            for part in call.target.iter_mut().map(|target| &mut **target).chain(&mut call.args) {
-                make_doubles(part);
-            }
-            false
-        }
-        Expr::List(list) => {
-            for element in &mut list.elements {
-                make_doubles(element);
-            }
-            false
-        }
-        Expr::Comprehension(inner) => {
-            make_doubles(&mut inner.iter_range);
-            make_doubles(&mut inner.loop_step);
-            false
-        }
-        _ => false,
-    }
-}
-
-/// Makes doubles of the whole numbers in a sum or product.
-fn make_double(node: &mut IdedExpr) {
-    match &mut node.expr {
-        Expr::Literal(literal) => {
-            if let LiteralValue::Int(whole) = literal {
-                *literal = LiteralValue::Double((*whole.inner() as f64).into());
-            }
-        }
-        Expr::Call(call) if [ADD, SUBSTRACT, MULTIPLY, DIVIDE, NEGATE].contains(&call.func_name.as_str()) => {
-            call.args.iter_mut().for_each(make_double);
-        }
-        _ => {}
-    }
 }
 
 /// The segments of `a.b.c`; `None` for anything that is not a name.

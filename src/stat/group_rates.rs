@@ -1,9 +1,10 @@
 //! What was decided about one group of people, and how right it was.
 
-use super::{Answer, Asked, Case, Needs, Null, Of, On, Rate, Reading, Statistic, Task, Undefined, Worse, proportion};
-use crate::grid::Grid;
+use super::{
+    Answer, Asked, Case, Needs, Null, Of, On, Outcomes, Probability, Rate, Reading, Statistic, Task, Undefined, Worse,
+    probabilities, proportion,
+};
 use crate::measurement::Family;
-use crate::tally::outcome::Is;
 
 const LABELS: On = On::Outcomes(Asked { of: Of::Group, task: Task::Binary, needs: Needs::Labels });
 
@@ -99,37 +100,23 @@ fn rate(case: &Case, rate: &Rate) -> Answer {
 
 fn calibration_gap(case: &Case) -> Answer {
     let (outcomes, group) = case.group(Needs::Labels)?;
-    let grid = outcomes.axis.grids.get(outcomes.class).ok_or(Undefined::NoScores)?;
-    let (mut n, mut positives, mut sum, mut bound) = (0, 0, 0.0, 0.0);
-    for scored in group.tally.scored(outcomes.class) {
-        let Some(cell) = scored.cell.filter(|_| scored.label != Is::Unknown) else { continue };
-        let (low, high) = probabilities(grid, cell).ok_or(Undefined::NotProbabilities)?;
-        n += scored.rows;
-        positives += if scored.label == Is::It { scored.rows } else { 0 };
-        sum += scored.rows as f64 * (low + high) / 2.0;
-        bound += scored.rows as f64 * (high - low) / 2.0;
-    }
+    let scored = probabilities(&Outcomes { tally: group.tally, ..*outcomes }, outcomes.class)?;
+    let rows_of = |is_asked: fn(&Probability) -> bool| -> u64 {
+        scored.iter().filter(|cell| is_asked(cell)).map(|cell| cell.rows).sum()
+    };
+    let (n, positives) = (rows_of(|_| true), rows_of(|cell| cell.is_it));
     let least = outcomes.choices.min_group;
-    match n {
-        0 => return Err(Undefined::NoScores),
-        n if n < least => return Err(Undefined::Withheld { least }),
-        _ => {}
+    if n < least {
+        return Err(Undefined::Withheld { least });
     }
-    let mean = (sum / n as f64).clamp(0.0, 1.0);
+    let mean_of =
+        |of: fn(&Probability) -> f64| scored.iter().map(|cell| cell.rows as f64 * of(cell)).sum::<f64>() / n as f64;
+    let mean = mean_of(|cell| cell.value).clamp(0.0, 1.0);
     let share = proportion(positives, n);
     Ok(Reading {
         low: share.high.map(|high| mean - high),
         high: share.low.map(|low| mean - low),
-        error_bound: Some(bound / n as f64),
+        error_bound: Some(mean_of(|cell| cell.doubt(|score| score))),
         ..Reading::exact(mean - share.value)
     })
-}
-
-/// The ends between which the probabilities of a cell are; `None` for a cell without any. The outermost cells have no
-/// ends, but what is a probability does.
-fn probabilities(grid: &Grid, cell: usize) -> Option<(f64, f64)> {
-    let (low, high) = grid.bounds(cell);
-    let is_value = low == high;
-    let meets = if is_value { (0.0..=1.0).contains(&low) } else { low < 1.0 && high > 0.0 };
-    meets.then(|| (low.max(0.0), high.min(1.0)))
 }

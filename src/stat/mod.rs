@@ -76,6 +76,8 @@ mod contract;
 #[cfg(test)]
 mod contract_outcomes;
 #[cfg(test)]
+mod coverage_fairness;
+#[cfg(test)]
 mod drawn;
 #[cfg(test)]
 mod golden;
@@ -125,7 +127,7 @@ use people::{People, Person};
 pub use power::POWER;
 use power::{normal_quantile, smallest_noncentrality, smallest_shift};
 use probabilities::{Probability, probabilities};
-use proportion::{proportion, share, wilson};
+use proportion::{proportion, share, wilson, wilson_at};
 #[cfg(test)]
 use sample::{
     Judged, Sample, case, counted_again, counted_on, numbers_and_labels, outcome_case, outcomes as counted_outcomes,

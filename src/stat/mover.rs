@@ -5,7 +5,7 @@
 //! between independent proportions*, 1998; Donner and Zou, *Closed-form confidence intervals for functions of the normal
 //! mean and standard deviation*, 2012, who call it MOVER).
 
-use super::{Reading, normal_quantile};
+use super::{Reading, normal_quantile, wilson_at};
 
 /// What is left to all intervals of a question together: they hold at once in 95 % of all windows.
 const LEVEL: f64 = 0.05;
@@ -32,11 +32,8 @@ impl Bounded {
     /// The share `hits / n` of a positive `n` with Wilson's interval of so many standard errors.
     pub fn share((hits, n): (u64, u64), errors: f64) -> Bounded {
         let value = hits as f64 / n as f64;
-        let (n, square) = (n as f64, errors * errors);
-        let shrink = 1.0 + square / n;
-        let centre = (value + square / (2.0 * n)) / shrink;
-        let half = errors * (value * (1.0 - value) / n + square / (4.0 * n * n)).sqrt() / shrink;
-        Bounded { value, low: (centre - half).clamp(0.0, value), high: (centre + half).clamp(value, 1.0) }
+        let (low, high) = wilson_at(errors, value, n as f64);
+        Bounded { value, low, high }
     }
 
     /// A weighted sum of independent estimates. No weight is negative.

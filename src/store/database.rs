@@ -4,17 +4,23 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
+use fjall::compaction::filter::Factory;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Kind, MOVE_AWAY, StoreError};
+use super::ledger::{self, Ledger};
+use super::{Config, Kind, MOVE_AWAY, StoreError};
+
+type Parts = (Database, Vec<Keyspace>, Ledger);
 
 /// Opens the database, or makes it. It is made under another name and then renamed, because one whose making was
 /// interrupted could not be opened again.
-pub(super) fn open_database(path: &Path) -> Result<(Database, Vec<Keyspace>), StoreError> {
+pub(super) fn open_database(config: &Config) -> Result<Parts, StoreError> {
+    let path = &config.path;
     let (at, making) = (path.join("db"), path.join("db.new"));
     let failed = |cause: fjall::Error| StoreError::Open {
-        path: path.to_owned(),
+        path: path.clone(),
         hint: hint(&cause),
         cause: match cause {
             fjall::Error::Io(cause) => cause.to_string(),
@@ -27,29 +33,41 @@ pub(super) fn open_database(path: &Path) -> Result<(Database, Vec<Keyspace>), St
                 fs::remove_dir_all(&making)?;
             }
             fs::create_dir_all(path)?;
-            drop(keyspaces(&making)?);
+            drop(parts(&making, config.cache)?);
             fs::rename(&making, &at)?;
             Ok(fs::File::open(path)?.sync_all()?)
         };
         make().map_err(failed)?;
     }
     // It panics on some damaged files.
-    let opened = catch_unwind(AssertUnwindSafe(|| keyspaces(&at)));
+    let opened = catch_unwind(AssertUnwindSafe(|| parts(&at, config.cache)));
     opened.unwrap_or(Err(fjall::Error::Unrecoverable)).map_err(failed)
 }
 
-fn keyspaces(path: &Path) -> Result<(Database, Vec<Keyspace>), fjall::Error> {
-    let database = Database::builder(path).cache_size(CACHE).max_journaling_size(JOURNALS).worker_threads(1).open()?;
-    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
-    let keyspaces = Kind::ALL.iter().map(|kind| database.keyspace(kind.name(), options)).collect::<Result<_, _>>()?;
+fn parts(path: &Path, cache: u64) -> Result<Parts, fjall::Error> {
+    let models = Arc::new(ledger::Models::default());
+    let filter = models.clone();
+    let database = Database::builder(path)
+        .cache_size(cache)
+        .max_journaling_size(JOURNALS)
+        .worker_threads(1)
+        .with_compaction_filter_factories(Arc::new(move |keyspace| {
+            (keyspace == Kind::Entries.name()).then(|| filter.clone() as Arc<dyn Factory>)
+        }))
+        .open()?;
+    let options = |kind| match kind {
+        Kind::Entries => ledger::options(),
+        _ => KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE),
+    };
+    let keyspaces = Kind::ALL.iter().map(|&kind| database.keyspace(kind.name(), || options(kind)));
+    let keyspaces: Vec<Keyspace> = keyspaces.collect::<Result<_, _>>()?;
     database.persist(PersistMode::SyncAll)?;
-    Ok((database, keyspaces))
+    let ledger = Ledger::new(keyspaces[Kind::Entries as usize].clone(), models);
+    Ok((database, keyspaces, ledger))
 }
 
-// It is read once, at the start, and then only written to.
-const CACHE: u64 = 8 << 20;
 const MEMTABLE: u64 = 16 << 20;
-const JOURNALS: u64 = 128 << 20;
+const JOURNALS: u64 = 256 << 20;
 
 fn hint(cause: &fjall::Error) -> &'static str {
     match cause {

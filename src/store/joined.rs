@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::PoisonError;
 
-use super::{Changes, Key, Kind, Store, StoreError, model_key, starting_at};
+use super::{Changes, Key, Kind, Store, StoreError, ledger, model_key, starting_at};
 use crate::join::{self, DelayTally, Entry, Ledger, Place};
 use crate::outcome::Id;
 use crate::tally::outcome::OutcomeTally;
@@ -23,21 +23,33 @@ impl Store {
         joined: &join::Changes,
         changes: &mut Changes,
     ) -> Result<(), StoreError> {
-        for (id, entry) in &joined.entries {
-            changes.put(Kind::Entries, entry_key(model, *id), entry);
-        }
+        // An entry has no part that postcard cannot write; were there one, it would read as damaged.
+        let bytes = |entry| postcard::to_stdvec(entry).unwrap_or_default();
+        let entries = joined.entries.iter().map(|(id, entry)| (id.0, entry.time(), bytes(entry)));
+        self.ledger.put(&model_key(model), entries, &mut changes.additions);
         for (place, tally) in &joined.outcomes {
             changes.put(Kind::Outcomes, place_key(model, *place), &(place, tally));
         }
         for (pane, delays) in &joined.delays {
             changes.put(Kind::Delays, starting_at(model, *pane), &(pane, delays));
         }
-        if let Some((_, panes)) = joined.forgotten {
+        if let Some((entries, panes)) = joined.forgotten {
+            self.ledger.expire(&model_key(model), entries, &mut changes.additions);
             for kind in [Kind::Outcomes, Kind::Delays] {
                 self.delete_before(kind, model, panes, changes)?;
             }
         }
         Ok(())
+    }
+
+    /// Reads what the ledger knows of models, without which no entry is found.
+    pub(super) fn load_ledger(&self) -> Result<(), StoreError> {
+        let mut models = Vec::new();
+        for entry in self.keyspace(Kind::Entries).prefix(ledger::MODEL) {
+            let (key, sealed) = entry.into_inner().map_err(|cause| self.failed("read", cause))?;
+            models.push(self.decode(Kind::Entries, &key, &sealed)?);
+        }
+        if self.ledger.load(models) { Ok(()) } else { self.refused("it does not know all its models".to_owned()) }
     }
 
     /// How long labels took that have come for the predictions of each pane.
@@ -66,8 +78,16 @@ impl Store {
 
 impl Ledger for Store {
     fn entries(&self, model: &str, ids: &[Id]) -> Vec<Option<Entry>> {
-        let found = ids.iter().map(|id| self.get(Kind::Entries, &entry_key(model, *id))).collect();
-        self.or_fail(found, vec![None; ids.len()])
+        let ids: Vec<u128> = ids.iter().map(|id| id.0).collect();
+        let read = |id: u128, bytes: &[u8]| {
+            let entry: Option<Entry> = postcard::from_bytes(bytes).ok();
+            if entry.is_none() {
+                self.count_damaged(Kind::Entries, &id.to_be_bytes());
+            }
+            entry
+        };
+        let found = self.ledger.get(&self.database, &model_key(model), &ids, read);
+        self.or_fail(found.map_err(|cause| self.failed("read", cause)), vec![None; ids.len()])
     }
 
     fn outcomes(&self, model: &str, place: Place) -> Option<OutcomeTally> {
@@ -87,12 +107,6 @@ impl Ledger for Store {
         };
         self.or_fail(places(), Vec::new())
     }
-}
-
-fn entry_key(model: &str, id: Id) -> Key {
-    let mut key = model_key(model);
-    key.extend(id.0.to_be_bytes());
-    key
 }
 
 fn place_key(model: &str, place: Place) -> Key {

@@ -6,6 +6,7 @@
 mod database;
 mod joined;
 mod key;
+mod ledger;
 mod value;
 
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fjall::{Database, Keyspace, PersistMode};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +31,20 @@ use crate::reference::Reference;
 use crate::time::Time;
 use database::open_database;
 use key::{Key, block_key, learnt_key, letter_key, model_key, pane_key, position_key, starting_at};
+use ledger::{Additions, Ledger};
 use value::Opened;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The directory; it is made when it is missing, and one process at a time may use it.
     pub path: PathBuf,
+    /// How many bytes of its files stay in memory.
+    pub cache: u64,
 }
+
+/// What predictions that wait for their labels are looked up in. Without labels little of it is ever filled: the rest
+/// of the store is read once, at the start, and then only written to.
+pub const CACHE: u64 = 256 << 20;
 
 /// Where counting of a partition goes on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +111,7 @@ pub struct Store {
     database: Database,
     /// In the order of [`Kind::ALL`].
     keyspaces: Vec<Keyspace>,
+    ledger: Ledger,
     marks: Mutex<Marks>,
     damaged: AtomicU64,
     /// What went wrong in reading for a join.
@@ -111,11 +120,12 @@ pub struct Store {
 
 impl Store {
     pub fn open(config: &Config) -> Result<Store, StoreError> {
-        let (database, keyspaces) = open_database(&config.path)?;
+        let (database, keyspaces, ledger) = open_database(config)?;
         let (path, marks, damaged) = (config.path.clone(), Mutex::default(), AtomicU64::new(0));
-        let store = Store { path, database, keyspaces, marks, damaged, failure: Mutex::default() };
+        let store = Store { path, database, keyspaces, ledger, marks, damaged, failure: Mutex::default() };
         store.check_writer()?;
         store.check_marks()?;
+        store.load_ledger()?;
         Ok(store)
     }
 
@@ -205,8 +215,7 @@ impl Store {
     pub fn retain(&self, models: &[&str]) -> Result<(), StoreError> {
         let kept: Vec<Key> = models.iter().map(|model| model_key(model)).collect();
         let mut changes = Changes::default();
-        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks, Kind::Entries, Kind::Outcomes, Kind::Delays]
-        {
+        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks, Kind::Outcomes, Kind::Delays] {
             for entry in self.keyspace(kind).iter() {
                 let key = entry.key().map_err(|cause| self.failed("read", cause))?;
                 if *key != *MARK && !kept.iter().any(|model| key.starts_with(model)) {
@@ -214,6 +223,7 @@ impl Store {
                 }
             }
         }
+        self.ledger.retain(&kept, &mut changes.additions);
         self.write(changes, PersistMode::SyncAll)
     }
 
@@ -252,37 +262,49 @@ impl Store {
     /// Checks that no part of the store has lost what another still has: counts would be wrong without a sign of it.
     fn check_marks(&self) -> Result<(), StoreError> {
         let marks: Marks = self.get(Kind::About, MARK)?.unwrap_or_default();
-        let refused = |cause| Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY });
         for kind in Kind::ALL {
             let own: Option<Marks> = self.get(kind, MARK)?;
             if own.unwrap_or_default()[kind as usize] != marks[kind as usize] {
-                return refused(format!("its {} are not of the same step as the rest", kind.name()));
+                return self.refused(format!("its {} are not of the same step as the rest", kind.name()));
             }
         }
         let steps = self.keyspace(Kind::About).prefix(STEP).map(|entry| Ok(entry.key()?.to_vec()));
         let steps: Vec<Key> = steps.collect::<Result<_, _>>().map_err(|cause| self.failed("read", cause))?;
         let last = Some(last_of(&marks)).filter(|&last| last > 0);
         if steps != last.map(step_key).into_iter().collect::<Vec<_>>() {
-            return refused("its steps are not in the order in which they were made".to_owned());
+            return self.refused("its steps are not in the order in which they were made".to_owned());
         }
         *self.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
         Ok(())
     }
 
+    fn refused(&self, cause: String) -> Result<(), StoreError> {
+        Err(StoreError::Open { path: self.path.clone(), cause, hint: MOVE_AWAY })
+    }
+
     fn write(&self, mut changes: Changes, mode: PersistMode) -> Result<(), StoreError> {
-        if changes.0.is_empty() {
+        let (entries, models) = std::mem::take(&mut changes.additions).into_parts();
+        // A step that adds entries stores their models as well, and so their part gets its mark.
+        models.iter().for_each(|model| changes.put(Kind::Entries, model.key(), model));
+        if changes.values.is_empty() {
             return Ok(());
         }
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         changes.mark(&mut marks);
-        let mut batch = self.database.batch().durability(Some(mode));
-        for ((kind, key), value) in changes.0 {
+        let size = changes.values.len() + entries.len();
+        let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), size).durability(Some(mode));
+        for ((kind, key), value) in changes.values {
             match value {
                 Some(value) => batch.insert(self.keyspace(kind), key, value),
                 None => batch.remove(self.keyspace(kind), key),
             }
         }
-        batch.commit().map_err(|cause| self.failed("write to", cause))
+        for (key, value) in entries {
+            batch.insert(self.keyspace(Kind::Entries), key, value);
+        }
+        batch.commit().map_err(|cause| self.failed("write to", cause))?;
+        self.ledger.written(models);
+        Ok(())
     }
 
     fn get<T: DeserializeOwned>(&self, kind: Kind, key: &[u8]) -> Result<Option<T>, StoreError> {
@@ -403,20 +425,25 @@ impl Kind {
     }
 }
 
-/// What a batch does to each key: the engine under the store does not say which of two changes to one key wins.
+/// What a batch does.
 #[derive(Default)]
-struct Changes(BTreeMap<(Kind, Key), Option<Vec<u8>>>);
+struct Changes {
+    /// To each key: the engine under the store does not say which of two changes to one key wins.
+    values: BTreeMap<(Kind, Key), Option<Vec<u8>>>,
+    /// To the ledger, apart because there are so many.
+    additions: Additions,
+}
 
 impl Changes {
     fn put(&mut self, kind: Kind, key: Key, content: &impl Serialize) {
         // What is stored has no part that postcard cannot write; were there one, it would read as damaged.
         let bytes = postcard::to_stdvec(content).unwrap_or_default();
         let sealed = value::seal(&key, &bytes);
-        self.0.insert((kind, key), Some(sealed));
+        self.values.insert((kind, key), Some(sealed));
     }
 
     fn delete(&mut self, kind: Kind, key: Key) {
-        self.0.insert((kind, key), None);
+        self.values.insert((kind, key), None);
     }
 
     /// Numbers this step.
@@ -424,12 +451,12 @@ impl Changes {
         let step = 1 + last_of(marks);
         self.put(Kind::About, step_key(step), &());
         self.delete(Kind::About, step_key(step - 1));
-        let changed: BTreeSet<Kind> = self.0.keys().map(|(kind, _)| *kind).chain([Kind::About]).collect();
+        let changed: BTreeSet<Kind> = self.values.keys().map(|(kind, _)| *kind).chain([Kind::About]).collect();
         changed.iter().for_each(|&kind| marks[kind as usize] = step);
         changed.iter().for_each(|&kind| self.put(kind, MARK.to_vec(), marks));
     }
 
     fn delete_range(&mut self, kind: Kind, from: Key, to: Key) {
-        self.0.range_mut((kind, from)..(kind, to)).for_each(|(_, change)| *change = None);
+        self.values.range_mut((kind, from)..(kind, to)).for_each(|(_, change)| *change = None);
     }
 }

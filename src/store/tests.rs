@@ -8,14 +8,17 @@ use std::sync::atomic::AtomicU32;
 
 use super::*;
 use crate::block::{BlockKey, Series};
+use crate::join::{Ledger as _, Place};
+use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
 use crate::rule::alert::{Active, AlertKey};
+use crate::tally::outcome::OutcomeTally;
 
 /// A directory of its own, removed at the end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Scratch {
+    pub(super) fn new() -> Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("tidegauge-store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -23,12 +26,12 @@ impl Scratch {
         Scratch(path)
     }
 
-    fn open(&self) -> Store {
+    pub(super) fn open(&self) -> Store {
         self.try_open().unwrap()
     }
 
-    fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open(&Config { path: self.0.clone() })
+    pub(super) fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(&Config { path: self.0.clone(), cache: CACHE })
     }
 }
 
@@ -96,10 +99,39 @@ fn step(n: i64) -> Commit {
         learnt: vec![learnt("credit")],
         blocks: vec![block("credit", n, n as u64)],
         forgotten: vec![("credit".into(), Time(n - 3))],
-        joined: vec![],
-        records: vec![],
+        joined: vec![("credit".into(), joined(n))],
+        records: vec![record(n)],
         letters: vec![letter(n as u64)],
     }
+}
+
+/// What is kept of an id of its own, and of one of which each step keeps something else.
+fn joined(n: i64) -> join::Changes {
+    let entries = [Id(n as u128), Id(0)].map(|id| (id, entry(n))).into();
+    let outcomes = vec![(place(n), OutcomeTally::empty(&axis()))];
+    join::Changes { entries, outcomes, delays: vec![delay(n)], forgotten: Some((Time(n - 2), Time(n - 2))) }
+}
+
+fn place(n: i64) -> Place {
+    Place { pane: Time(n), sort: 1, slice: join::WHOLE }
+}
+
+fn axis() -> OutcomeAxis {
+    OutcomeAxis { classes: ["yes".to_owned()].into(), grids: [].into() }
+}
+
+fn delay(n: i64) -> (Time, join::DelayTally) {
+    (Time(n), join::DelayTally::default())
+}
+
+fn record(n: i64) -> Record {
+    Record { topic: "tidegauge.measurements".into(), key: n.to_string(), headers: vec![], value: vec![] }
+}
+
+/// A label without a prediction.
+fn entry(n: i64) -> join::Entry {
+    let parts = (None::<()>, Some((Time(n), Truth::Value(n as f64))));
+    postcard::from_bytes(&postcard::to_stdvec(&parts).unwrap()).unwrap()
 }
 
 /// The number of the last step, after a check that the store holds all of it and of those before, and nothing else.
@@ -111,9 +143,18 @@ fn last_step(store: &Store) -> i64 {
     };
     let n = position.next;
     assert_eq!(position, super::tests::position(n));
+    let ids: Vec<Id> = (0..=n as u128 + 1).map(Id).collect();
+    let of = |id: i64| if id == 0 { Some(n) } else { Some(id).filter(|id| (n - 2..=n).contains(id)) };
+    assert_eq!(store.entries("credit", &ids), (0..=n + 1).map(|id| of(id).map(entry)).collect::<Vec<_>>());
+    let panes = || 1.max(n - 2)..=n;
+    assert_eq!(store.places("credit", Time::MIN, Time::MAX), panes().map(place).collect::<Vec<_>>());
+    assert_eq!(store.outcomes("credit", place(n)), Some(OutcomeTally::empty(&axis())));
+    assert_eq!(store.delays("credit").unwrap(), panes().map(delay).collect::<Vec<_>>());
+    assert_eq!(store.records().unwrap(), [record(n)]);
+    store.check().unwrap();
     let kept = store.monitor("credit").unwrap();
     assert_eq!(kept.state, state(n));
-    assert_eq!(kept.panes, (1.max(n - 2)..=n).map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
+    assert_eq!(kept.panes, panes().map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(kept.learnt, [learnt("credit")]);
     assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(store.letters().unwrap(), (1..=n).map(|n| letter(n as u64)).collect::<Vec<_>>());
@@ -268,7 +309,7 @@ fn a_damaged_journal_is_refused_or_holds_whole_steps() {
 #[test]
 fn a_process_that_is_killed() {
     let Some(path) = std::env::var_os(KILLED) else { return };
-    let store = Store::open(&Config { path: path.into() }).unwrap();
+    let store = Store::open(&Config { path: path.into(), cache: CACHE }).unwrap();
     for n in last_step(&store) + 1.. {
         store.commit(&step(n)).unwrap();
         println!("\nstep {n}");

@@ -8,7 +8,7 @@ use crate::measurement::Family;
 use crate::monitor::{Input, Source};
 use crate::rows::Rejected;
 use crate::rule::Rule;
-use crate::rule::condition::Condition;
+use crate::rule::condition::{Condition, Subjects};
 use crate::schema::{Path, Plausible, Schema};
 use crate::shard::Progress;
 use crate::stat;
@@ -290,7 +290,7 @@ fn request() -> RetrainRequest {
 fn monitor() -> Monitor {
     let rule = Rule {
         name: "FeatureDrift".to_owned(),
-        when: Condition::parse("rows > 0.0", &[]).expect("a condition"),
+        when: Condition::parse("rows > 0.0", &Subjects::default()).expect("a condition"),
         for_windows: 1,
         severity: Severity::Critical,
         labels: BTreeMap::new(),

@@ -1,10 +1,10 @@
 """Writes elec2.json beside this file: what other programs say of the Elec2 log.
 
-    pip install numpy scipy pyarrow
+    pip install numpy scipy scikit-learn pyarrow
     python elec2.py DATA
 
-DATA is the folder with elec2-reference.parquet and elec2-predictions.jsonl.gz. The values come from scipy and numpy on
-the raw rows, by the definitions that `about` gives in each file of src/stat; only statistics are kept, and no row. The
+DATA is the folder with elec2-reference.parquet, elec2-predictions.jsonl.gz and elec2-labels.jsonl.gz. The values come
+from scipy, numpy and scikit-learn on the raw rows, by the definitions that `about` gives in each file of src/stat; only statistics are kept, and no row. The
 test tests/elec2.rs compares. Do not edit elec2.json.
 """
 
@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as parquet
 import scipy
+import sklearn
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
+from sklearn import metrics
 
 DAY = 86_400_000
 NUMERIC = ["period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer", "score"]
@@ -38,12 +40,17 @@ reference = {name: np.array(table[named.get(name, name)].to_pylist()) for name i
 
 def flat(row):
     values = {**row["features"], "daypart": row["segment"]["daypart"], "score": row["prediction"]["score"]}
-    return {**values, "prediction": row["prediction"]["class"], "ts": row["ts"], "version": row["version"]}
+    said = {"prediction": row["prediction"]["class"], "label": labels[row["id"]]}
+    return {**values, **said, "ts": row["ts"], "version": row["version"]}
+
+
+with gzip.open(data / "elec2-labels.jsonl.gz") as lines:
+    labels = {row["id"]: row["label"] for row in map(json.loads, lines)}
 
 
 with gzip.open(data / "elec2-predictions.jsonl.gz") as lines:
     rows = [flat(json.loads(line)) for line in lines]
-column = {name: np.array([row[name] for row in rows]) for name in NUMERIC + CATEGORICAL + ["ts", "version"]}
+column = {name: np.array([row[name] for row in rows]) for name in NUMERIC + CATEGORICAL + ["ts", "version", "label"]}
 
 
 def iso(at):
@@ -109,6 +116,27 @@ def window(version, day):
     return {"version": version, "window_end": iso(end), "rows": int(chosen.sum()), "values": values}
 
 
+def performance(version, day):
+    """What scikit-learn says of the week's predictions, and of the whole version without a day."""
+    if day is None:
+        end, chosen = None, column["version"] == version
+    else:
+        end = int(datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp() * 1000)
+        chosen = in_window(version, end)
+    label, said = column["label"][chosen] == "up", column["prediction"][chosen] == "up"
+    score = column["score"][chosen]
+    values = {
+        "accuracy": metrics.accuracy_score(label, said),
+        "recall": metrics.recall_score(label, said),
+        "mcc": metrics.matthews_corrcoef(label, said),
+        "roc_auc": metrics.roc_auc_score(label, score),
+        "average_precision": metrics.average_precision_score(label, score),
+        "brier_score": metrics.brier_score_loss(label, score),
+    }
+    values = {name: float(value) for name, value in values.items()}
+    return {"version": version, "window_end": end and iso(end), "rows": int(chosen.sum()), "values": values}
+
+
 def breaches():
     """How often KS is beyond its threshold, and in which window first, over all windows of at least 100 rows.
 
@@ -137,12 +165,18 @@ def stuck(name):
 
 
 golden = {
-    "made_by": {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
+    "made_by": {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+    },
     "rows": {version: int(np.sum(column["version"] == version)) for version in ("1", "2")},
     "reference_rows": len(reference["score"]),
     "stuck": {name: stuck(name) for name in ("vicprice", "vicdemand", "transfer")},
     "windows": [window(*one) for one in LOOKED_AT],
     "ks_breaches": list(breaches()),
+    "performance": [performance(*one) for one in LOOKED_AT + [("1", None), ("2", None)]],
 }
 lines = []
 for key, value in golden.items():

@@ -592,7 +592,11 @@ CASES = [
         least=20,
     ),
     case("a group without positives", listed({"F": (0, 4, 0, 20), "M": (12, 3, 5, 9)}), [["sex"]]),
-    case("a third group without positives", listed({"F": (8, 4, 3, 11), "M": (12, 3, 5, 9), "X": (0, 2, 0, 9)}), [["sex"]]),
+    case(
+        "a third group without positives",
+        listed({"F": (8, 4, 3, 11), "M": (12, 3, 5, 9), "X": (0, 2, 0, 9)}),
+        [["sex"]],
+    ),
     case("nobody of a group is chosen", listed({"F": (0, 0, 6, 14), "M": (12, 3, 5, 9)}), [["sex"]]),
     case("all of a group are chosen", listed({"F": (10, 6, 0, 0), "M": (12, 3, 5, 9)}), [["sex"]]),
     case("nobody is chosen", listed({"F": (0, 0, 6, 14), "M": (0, 0, 5, 9)}), [["sex"]]),

@@ -60,7 +60,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let kafka = map.need("kafka", "{brokers: localhost:9092}", kafka::read);
     let rules = rules::read(map);
     let http = map.or("http", http::Config { listen: LISTEN }, read_http);
-    let default_store = store::Config { path: map.item().reader().resolve("data") };
+    let default_store = store::Config { path: map.item().reader().resolve("data"), cache: store::CACHE };
     let store = map.or("store", default_store, read_store);
     let topics = topics(map.find("topics"));
     let receivers = map.find("receivers");
@@ -122,7 +122,7 @@ fn read_http(item: Item<'_>) -> Option<http::Config> {
 fn read_store(item: Item<'_>) -> Option<store::Config> {
     let map = item.map()?;
     let path = map.need("path", "data", |item| Some(item.reader().resolve(item.text()?)));
-    Some(store::Config { path: path? })
+    Some(store::Config { path: path?, cache: store::CACHE })
 }
 
 fn limits(item: Item<'_>) -> Option<Limits> {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::outcomes;
 use crate::config::{Item, all, alternatives, hint, shown};
 use crate::measurement::Family;
 use crate::monitor::Measure;
-use crate::rule::condition::{Condition, Name};
+use crate::rule::condition::{Condition, Name, Per, Subjects};
 use crate::rule::{Retrain, Rule, Severity};
 use crate::schema::{Field, Role};
 use crate::stat;
@@ -14,8 +15,9 @@ use crate::time::Span;
 
 /// What an alert rule can refer to. What is `None` is not known, and is then not asked.
 pub struct Known<'a> {
-    pub fields: Option<&'a [Field]>,
+    pub subjects: Option<&'a Subjects<'a>>,
     pub measures: Option<&'a [Measure]>,
+    pub outcomes: outcomes::Known<'a>,
     pub receivers: Option<&'a BTreeSet<String>>,
 }
 
@@ -64,7 +66,7 @@ fn rule<'a>(item: Item<'a>, known: &Known<'_>, names: &mut BTreeSet<&'a str>) ->
 
 fn condition(item: Item<'_>, known: &Known<'_>) -> Option<Condition> {
     let text = item.text_like("a condition such as drift.psi > 0.2")?;
-    let condition = match Condition::parse(text, known.fields?) {
+    let condition = match Condition::parse(text, known.subjects?) {
         Ok(condition) => condition,
         Err(faults) => {
             for fault in faults {
@@ -73,19 +75,27 @@ fn condition(item: Item<'_>, known: &Known<'_>) -> Option<Condition> {
             return None;
         }
     };
-    check_measured(item, &condition, known.fields?, known.measures?);
+    check_measured(item, &condition, known.subjects?.fields, known.measures?, &known.outcomes);
     Some(condition)
 }
 
 /// Puts on record what a condition names and the monitor does not measure: it could never hold.
-fn check_measured(item: Item<'_>, condition: &Condition, fields: &[Field], measures: &[Measure]) {
-    let subject = |measure: &Measure| measure.field.map_or("", |field| fields[field].subject.as_str());
+fn check_measured(
+    item: Item<'_>,
+    condition: &Condition,
+    fields: &[Field],
+    measures: &[Measure],
+    outcomes: &outcomes::Known<'_>,
+) {
     let is = |name: &Name, measure: &Measure| {
         measure.statistic.family == name.family && measure.statistic.name == name.statistic
     };
-    let is_measured = |name: &&Name| {
-        measures.iter().any(|measure| is(name, measure) && name.subject.as_ref().is_none_or(|s| s == subject(measure)))
+    // What has no field is measured of all the subjects that it can have.
+    let is_of = |name: &Name, measure: &Measure| {
+        let named = name.subject.as_ref();
+        measure.field.is_none_or(|field| named.is_none_or(|subject| *subject == fields[field].subject))
     };
+    let is_measured = |name: &&Name| measures.iter().any(|measure| is(name, measure) && is_of(name, measure));
     let is_attribution = |name: &Name| {
         fields.iter().any(|field| Some(&field.subject) == name.subject.as_ref() && field.role == Role::Attribution)
     };
@@ -93,19 +103,20 @@ fn check_measured(item: Item<'_>, condition: &Condition, fields: &[Field], measu
     for name in &missing {
         let offset = condition.text().find(&name.text).unwrap_or(0);
         let family = name.family.name();
-        let hint = match name.family {
-            Family::Attribution => "write where they are as `attributions` under `schema`".to_owned(),
+        let of_outcomes = stat::find(name.family, name.statistic).and_then(|row| outcomes.lacks(row));
+        let hint = match (name.family, of_outcomes) {
+            (_, Some(hint)) => hint,
+            (Family::Attribution, _) => "write where they are as `attributions` under `schema`".to_owned(),
             _ if is_attribution(name) => format!("add `{}` to the `attributions` under `{family}`", name.statistic),
             _ => format!("add `{}` to the statistics under `{family}`", name.statistic),
         };
         item.report_within(offset, format!("`{}` is not measured by this monitor", name.text), Some(hint));
     }
-    let of_log = |name: &Name| stat::find(name.family, name.statistic).is_some_and(|row| row.on.is_log());
-    let together: Vec<&Name> =
-        condition.names().iter().filter(|name| name.subject.is_none() && !of_log(name)).collect();
+    let is_at_hand = |name: &&Name| name.subject.is_none() && !name.on().is_log();
+    let together: Vec<&Name> = condition.names().iter().filter(is_at_hand).collect();
     let has = |field: usize, name: &Name| measures.iter().any(|m| m.field == Some(field) && is(name, m));
     let is_askable = || (0..fields.len()).any(|field| together.iter().all(|name| has(field, name)));
-    if missing.is_empty() && !together.is_empty() && !is_askable() {
+    if missing.is_empty() && condition.per() == Per::Field && !is_askable() {
         let names: Vec<&str> = together.iter().map(|name| name.text.as_str()).collect();
         let message = format!("no subject has {} at once", alternatives(&names, "and").unwrap_or_default());
         item.report(message, Some("write one alert for each kind of subject".to_owned()));

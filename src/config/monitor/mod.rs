@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{Item, Map, Position, Reader, Reading, all, alternatives, hint, shown};
 use crate::monitor::{Against, Grouping, Input, Monitor, Source};
+use crate::rule::condition::Subjects;
 use crate::schema::{Field, Path, Role};
 use crate::slice::Slicing;
 use crate::source::{reference_file, table};
@@ -75,8 +76,13 @@ fn monitor(
     let [drift, quality, attribution] = ["drift", "quality", "attribution"].map(|key| map.find(key));
     let measures = measures::read(measures::Items { drift, quality, attribution }, &of_outcomes, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
-    let rules =
-        map.or("alerts", Vec::new(), |item| alerts::read(item, &alerts::Known { fields, measures: asked, receivers }));
+    let subjects = fairness.as_ref().zip(fields).map(|(fairness, fields)| {
+        let attributes = fairness.iter().flat_map(|fairness| &fairness.grouping.attributes);
+        let attributes = attributes.map(|attribute| attribute.subject.as_str()).collect();
+        Subjects { fields, classes: answers.map_or(&[][..], |answers| &answers.classes), attributes }
+    });
+    let asks = alerts::Known { subjects: subjects.as_ref(), measures: asked, outcomes: known, receivers };
+    let rules = map.or("alerts", Vec::new(), |item| alerts::read(item, &asks));
     let (reference, against, resolution) = reference?;
     let (measures, judging) = measures?;
     let (choices, _) = chosen?;

@@ -4,7 +4,7 @@ use cel::IdedExpr;
 use cel::common::ast::operators::{GREATER, GREATER_EQUALS, LESS, LESS_EQUALS};
 use cel::common::ast::{Expr, LiteralValue};
 
-use super::{Condition, qualified_name};
+use super::{Condition, gates, qualified_name};
 
 impl Condition {
     /// The same condition with this number wherever the name, written as in `drift.psi` or `drift.score.ks.p_value`, is
@@ -12,7 +12,8 @@ impl Condition {
     pub fn with_number(&self, name: &str, number: f64) -> Option<Condition> {
         let mut expression = self.expression.clone();
         let changed = replace(&mut expression, name.strip_suffix(".value").unwrap_or(name), number);
-        changed.then(|| Condition { text: self.text.clone(), names: self.names.clone(), expression })
+        let (text, names, per) = (self.text.clone(), self.names.clone(), self.per);
+        changed.then(|| Condition { text, names, per, gates: gates(&expression), expression })
     }
 }
 
@@ -61,7 +62,7 @@ fn is_named(node: &IdedExpr, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::measurement::{Family, Measurement};
-    use crate::rule::condition::Verdict;
+    use crate::rule::condition::{Subjects, Verdict};
     use crate::schema::{Field, Kind, Path, Role};
 
     fn measured(psi: f64) -> Vec<Measurement> {
@@ -73,9 +74,10 @@ mod tests {
     fn check(text: &str, name: &str, number: f64, expected: Option<Verdict>) {
         let (path, kind, role) = (Path("income".into()), Kind::Numeric, Role::Feature);
         let field = Field { subject: "income".into(), path, kind, role, scale: 1.0, disguise: None };
-        let condition = Condition::parse(text, &[field]).expect("a condition");
+        let condition =
+            Condition::parse(text, &Subjects { fields: &[field], ..Subjects::default() }).expect("a condition");
         let changed = condition.with_number(name, number);
-        assert_eq!(changed.map(|condition| condition.ask(&measured(0.3), "income", "")), expected, "{text}");
+        assert_eq!(changed.map(|condition| condition.ask(&measured(0.3), "income", "", 0.0)), expected, "{text}");
     }
 
     #[test]
