@@ -31,6 +31,7 @@ pub mod null;
 pub mod reference;
 pub mod rule;
 pub mod monitor;
+pub mod privacy;
 pub mod finding;
 pub mod plan;
 pub mod lane;

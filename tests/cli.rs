@@ -193,7 +193,8 @@ fn replay_gives_the_same_of_every_format() {
 /// A measurement has these fields, and no others.
 fn has_the_fields(line: &Value) {
     const FIELDS: &str = "type model version slice window_start window_end rows family subject statistic value undefined \
-                          p_value q_value low high error_bound detectable threshold breached reference revision";
+                          p_value q_value low high error_bound detectable threshold breached reference coverage revision \
+                          provisional";
     let fields: BTreeSet<&str> = line.as_object().expect("an object").keys().map(String::as_str).collect();
     assert_eq!(fields, FIELDS.split_whitespace().collect::<BTreeSet<_>>());
 }

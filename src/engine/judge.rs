@@ -126,7 +126,9 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         let mut known_already = Vec::new();
         let of_predictions = if is_told_first { &mut told } else { &mut known_already };
         let ask_of = |known: &Known, tallies: &Tallies, needs, coming, revision: u32, last: u32| {
-            let version = outcomes::Version { monitor: judged.monitor, known, tallies, coming };
+            let told = if last == 0 { "said".to_owned() } else { revision.to_string() };
+            let identity = format!("{}/{version}/{}/{told}", judged.monitor.model, judged.window.end);
+            let version = outcomes::Version { monitor: judged.monitor, known, tallies, coming, identity };
             let measured = outcomes::measure(&version, &slice, needs).into_iter();
             measured.map(move |m| placed(place, Measurement { revision, provisional: revision < last, ..m })).collect()
         };

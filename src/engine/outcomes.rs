@@ -8,6 +8,7 @@ use crate::finding::Finding;
 use crate::measurement::Measurement;
 use crate::monitor::{Attribute, Measure, Monitor};
 use crate::outcome::OutcomeAxis;
+use crate::privacy;
 use crate::reference::Reference;
 use crate::slice::Dimension;
 use crate::stat::{Asked, Case, Group, Needs, Of, Outcomes, Undefined};
@@ -23,6 +24,8 @@ pub(super) struct Version<'a> {
     pub tallies: &'a Tallies,
     /// The share of the predictions without a label yet that will have one in the end.
     pub coming: Option<f64>,
+    /// What tells this telling of a window from all others.
+    pub identity: String,
 }
 
 /// An attribute with the groups of a window's rows.
@@ -131,7 +134,17 @@ impl Grouped<'_> {
 fn grouped<'a>(version: &Version, axis: &OutcomeAxis, attribute: &'a Attribute) -> Option<Grouped<'a>> {
     let reference = &version.known.reference;
     let dimension = slicer_dimensions(reference).find(|dimension| dimension.subjects == attribute.by)?;
-    let tally = |name: &str| version.tallies.get(name).cloned().unwrap_or_else(|| OutcomeTally::empty(axis));
+    let grouping = &version.monitor.grouping;
+    let tally = |name: &str| {
+        let counted = version.tallies.get(name).cloned().unwrap_or_else(|| OutcomeTally::empty(axis));
+        match &grouping.noise {
+            None => counted,
+            Some(noise) => {
+                let releases = privacy::releases(&version.monitor.windowing, grouping.dimensions().len());
+                privacy::noisy(&counted, noise, releases, &format!("{}/{name}", version.identity))
+            }
+        }
+    };
     let own: Vec<(&Vec<String>, Arc<str>)> = dimension.values.iter().zip(dimension.names().map(Arc::from)).collect();
     let names: Vec<Arc<str>> = own.iter().map(|(_, name)| name.clone()).collect();
     let tallies = names.iter().map(|name| tally(name)).collect();

@@ -256,6 +256,22 @@ impl OutcomeTally {
         known
     }
 
+    /// The same with other counts of choices and labels, and without anything else.
+    pub fn with_counts(&self, mut change: impl FnMut(usize, u64) -> u64) -> OutcomeTally {
+        let counts: Vec<u64> = self.confusion.iter().enumerate().map(|(place, &count)| change(place, count)).collect();
+        let side = usize::from(self.classes) + 2;
+        let rows = counts.iter().sum();
+        let open: u64 = counts.iter().skip(side - 1).step_by(side).sum();
+        OutcomeTally {
+            rows,
+            labelled: rows - open,
+            confusion: Counts::from(counts),
+            scores: Vec::new(),
+            errors: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether it was counted on this axis, or on one with as many cells.
     pub fn fits(&self, axis: &OutcomeAxis) -> bool {
         let cells = |grids: &[crate::grid::Grid]| grids.iter().map(|grid| (grid.cells() + 1) * 9).collect::<Vec<_>>();
