@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::join::Fared;
 use crate::measurement::Family;
 use crate::monitor::{Input, Source};
 use crate::rows::Rejected;
@@ -213,6 +214,8 @@ fn eventful() -> Telemetry {
         })
         .collect();
     telemetry.measured(&everything);
+    let fared = Fared { labels: 5, matched: 3, corrections: 1, predictions: 8, ..Fared::default() };
+    telemetry.joined("credit", &fared);
     telemetry.evaluated("credit", Time(1_767_225_601_500));
     telemetry.alerts(&monitor, []);
     telemetry.alerted(&event());

@@ -183,7 +183,8 @@ fn no_label_is_lost_and_none_counts_twice_when_it_is_killed() {
     let told = unique(&broker.read("tidegauge.measurements"), "id");
     let last_word = |slice: &str, subject: &str, statistic: &str| -> BTreeMap<String, f64> {
         let is_it = |m: &&Value| {
-            m["slice"] == slice && m["subject"] == subject && m["statistic"] == statistic && m["provisional"] == false
+            let is_known = m["family"] != "estimate" && m["provisional"] == false;
+            m["slice"] == slice && m["subject"] == subject && m["statistic"] == statistic && is_known
         };
         let found = told.values().filter(is_it);
         found
