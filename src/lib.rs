@@ -26,10 +26,12 @@ pub mod decode;
 pub mod shard;
 pub mod stat;
 pub mod null;
+pub mod cause;
 
 // 3. Judgement: what to compare with, and what is worth telling.
 pub mod reference;
 pub mod rule;
+pub mod notice;
 pub mod monitor;
 pub mod privacy;
 pub mod finding;

@@ -194,6 +194,8 @@ mod tests {
             labels: BTreeMap::from([("team".into(), "risk".into())]),
             annotations: BTreeMap::new(),
             evidence: vec![measured()],
+            shape: None,
+            incident: None,
             notify: vec!["hook".into()],
         }
     }

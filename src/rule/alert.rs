@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::condition::Verdict;
 use super::{Rule, Severity};
+use crate::cause::Likely;
 use crate::measurement::Measurement;
 use crate::pane::Partition;
 use crate::time::{Time, Window};
@@ -76,9 +77,35 @@ pub struct AlertEvent {
     pub annotations: BTreeMap<String, String>,
     /// The measurements that the condition names.
     pub evidence: Vec<Measurement>,
+    /// How the subject is distributed, where it is a field that is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    /// What this alert is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
     /// Receivers to notify.
-    #[serde(skip)]
+    #[serde(default, skip_serializing)]
     pub notify: Vec<String>,
+}
+
+/// A picture of a field: the shares of rows in bins that the reference fixes, for the reference and for the window. The
+/// bins are in order, and their bounds are not told: values do not leave the daemon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    pub reference: Vec<f64>,
+    pub current: Vec<f64>,
+}
+
+/// Alerts of one model and version that fire at the same time, and so probably for the same reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    pub id: String,
+    /// The end of the window in which the first of them began to fire.
+    pub opened: Time,
+    /// How many of them fire.
+    pub firing: usize,
+    /// What has probably happened, the likeliest first.
+    pub likely: Vec<Likely>,
 }
 
 impl AlertEvent {
@@ -101,6 +128,8 @@ impl AlertEvent {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             evidence: Vec::new(),
+            shape: None,
+            incident: None,
             notify: rule.notify.clone(),
         }
     }
