@@ -37,6 +37,32 @@ pub struct Scale {
     pub variances: Box<[f64]>,
     /// Whether the labels of the reference say what scores mean, or they stand for themselves.
     pub is_fitted: bool,
+    /// By how much a fit exaggerates.
+    pub held_out: HeldOut,
+}
+
+/// What rows that had no part in a fit say of it. A fit follows the chance in its rows as well, so it tells rows apart
+/// better than other rows bear out; labels of those grow with its probabilities less steeply than by one to one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeldOut {
+    /// The slope of held-out labels on fitted probabilities, from 0 to 1; 1 where nothing is exaggerated, as where scores
+    /// stand for themselves.
+    pub slope: f64,
+    /// The share of the reference's rows that are of the class.
+    pub mean: f64,
+}
+
+impl Default for HeldOut {
+    fn default() -> HeldOut {
+        HeldOut { slope: 1.0, mean: 0.0 }
+    }
+}
+
+impl HeldOut {
+    /// What a fitted probability comes to without what is exaggerated.
+    pub fn sober(&self, probability: f64) -> f64 {
+        self.mean + self.slope * (probability - self.mean)
+    }
 }
 
 /// The rows of the reference in one cell of a score, and how many of them turned out to be of the class.
@@ -64,12 +90,14 @@ impl Scale {
     pub fn new(grid: &Grid, known: &[Known]) -> Result<Scale, Unknown> {
         let total = sum(known);
         let are_probabilities = are_probabilities(grid);
-        match (total.positives == 0 || total.positives == total.rows, are_probabilities) {
-            (true, true) => Err(Unknown::OneClass),
-            (true, false) => Err(Unknown::NotProbabilities),
-            (false, true) if !is_better_fitted(grid, known) => Ok(Scale::as_told(grid, known)),
-            (false, _) => Ok(Scale::fitted(grid, known)),
+        if total.positives == 0 || total.positives == total.rows {
+            return Err(if are_probabilities { Unknown::OneClass } else { Unknown::NotProbabilities });
         }
+        let tried = Tried::new(grid, known);
+        if are_probabilities && !tried.is_better {
+            return Ok(Scale::as_told(grid, known));
+        }
+        Ok(Scale { held_out: tried.held_out, ..Scale::fitted(grid, known) })
     }
 
     /// Scores that are probabilities already. Where a cell is wider than one value, its middle stands for it.
@@ -96,7 +124,7 @@ impl Scale {
         groups.resize(grid.cells(), bin as u32);
         let variances = bins.iter().map(|bin| variance(bin.positives, bin.rows)).collect();
         let (probabilities, slack) = (probabilities.into(), slack.into());
-        Scale { probabilities, slack, groups: groups.into(), variances, is_fitted: false }
+        Scale { probabilities, slack, groups: groups.into(), variances, ..Scale::default() }
     }
 
     /// The probabilities that ascend with the score and are nearest to the labels: isotonic regression (Ayer and others,
@@ -213,32 +241,50 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether probabilities that are fitted to a part of the rows are nearer to the labels of the others than the scores
-/// are, by the expected calibration error: how far the mean of bins of equal size is off, on average.
-///
-/// Rows are dealt to folds at random, though always alike. To deal those of each score evenly would have every fold say
-/// what the others do, and any fit would seem good; so would adding up the errors of all folds before they are taken
-/// without sign, since together the folds are the rows that the fits were made of.
-fn is_better_fitted(grid: &Grid, known: &[Known]) -> bool {
-    let total = sum(known);
-    let folds = FOLDS.min(total.positives).min(total.rows - total.positives);
-    if folds < 2 || ranks(known) > TELLS_APART {
-        return false;
+/// How a fit to a part of the rows fares with the others.
+struct Tried {
+    /// Whether its probabilities are nearer to their labels than the scores are.
+    is_better: bool,
+    held_out: HeldOut,
+}
+
+impl Tried {
+    /// By the expected calibration error: how far the mean of bins of equal size is off, on average.
+    ///
+    /// Rows are dealt to folds at random, though always alike. To deal those of each score evenly would have every fold
+    /// say what the others do, and any fit would seem good; so would adding up the errors of all folds before they are
+    /// taken without sign, since together the folds are the rows that the fits were made of.
+    fn new(grid: &Grid, known: &[Known]) -> Tried {
+        let total = sum(known);
+        let mean = total.positives as f64 / total.rows as f64;
+        let folds = FOLDS.min(total.positives).min(total.rows - total.positives);
+        if folds < 2 {
+            // Nothing is left to hold a fit against, so nothing of what it tells apart is borne out.
+            return Tried { is_better: false, held_out: HeldOut { slope: 0.0, mean } };
+        }
+        let told = Scale::as_told(grid, known).probabilities;
+        let (mut before, mut after) = (0.0, 0.0);
+        let (mut along, mut spread) = (0.0, 0.0);
+        for fold in deal(known, folds as usize) {
+            let rest = known.iter().zip(&fold).map(|(all, one)| Known {
+                cell: all.cell,
+                positives: all.positives - one.positives,
+                rows: all.rows - one.rows,
+            });
+            let blocks = pool(&rest.collect::<Vec<Known>>());
+            let line = Line::new(grid, &blocks);
+            before += error(&fold, |cell| told[cell]);
+            after += error(&fold, |cell| line.at(cell).0);
+            for one in &fold {
+                let (off, rows) = (line.at(one.cell).0 - mean, one.rows as f64);
+                along += off * (one.positives as f64 - rows * mean);
+                spread += rows * off * off;
+            }
+        }
+        let slope = if spread > 0.0 { (along / spread).clamp(0.0, 1.0) } else { 0.0 };
+        let is_better = before > after && ranks(known) <= TELLS_APART;
+        Tried { is_better, held_out: HeldOut { slope, mean } }
     }
-    let told = Scale::as_told(grid, known).probabilities;
-    let (mut before, mut after) = (0.0, 0.0);
-    for fold in deal(known, folds as usize) {
-        let rest = known.iter().zip(&fold).map(|(all, one)| Known {
-            cell: all.cell,
-            positives: all.positives - one.positives,
-            rows: all.rows - one.rows,
-        });
-        let blocks = pool(&rest.collect::<Vec<Known>>());
-        let line = Line::new(grid, &blocks);
-        before += error(&fold, |cell| told[cell]);
-        after += error(&fold, |cell| line.at(cell).0);
-    }
-    before > after
 }
 
 /// The probability that a row of the class has a larger score than one that is not, ties counting half.

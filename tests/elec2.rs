@@ -77,7 +77,8 @@ pub fn replay(monitor: &Path, data: &Path) -> Replayed {
     replay_with(monitor, data, &[])
 }
 
-fn replay_with(monitor: &Path, data: &Path, labels: &[PathBuf]) -> Replayed {
+/// The same, with labels from files.
+pub fn replay_with(monitor: &Path, data: &Path, labels: &[PathBuf]) -> Replayed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
     let command = command.arg("replay").arg(data).arg("--monitor").arg(monitor).args(["--format", "json"]);
     let command = labels.iter().fold(command, |command, labels| command.arg("--labels").arg(labels));

@@ -285,6 +285,8 @@ fn receivers_are_told_of_firing_and_resolved() {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         evidence: vec![],
+        shape: None,
+        incident: None,
         notify: vec!["a".into(), "b".into()],
     };
     let mut sequence = 9;

@@ -1,6 +1,6 @@
 //! How well scores are expected to rank rows before labels have come.
 
-use super::{Ranked, enough, parts, reading};
+use super::{Ranked, enough, parts, reading, sober, stretched};
 use crate::measurement::Family;
 use crate::stat::{Answer, Asked, Case, Needs, Null, Of, On, Reading, Statistic, Task, Undefined, Worse};
 
@@ -35,7 +35,8 @@ fn of_class(case: &Case, task: Task, class: usize) -> Answer {
     let parts = parts(case, task, class)?;
     enough(case, parts.iter())?;
     let ranked = Ranked::new(&parts)?;
-    Ok(reading(ranked.area, ranked.variance(case, &parts), ranked.bound, ROC_AUC.range))
+    let told = reading(ranked.area, ranked.variance(case, &parts), ranked.bound, ROC_AUC.range);
+    Ok(stretched(told, Ranked::new(&sober(case, &parts)).map_or(told.value, |sober| sober.area), ROC_AUC.range))
 }
 
 fn over_classes(case: &Case) -> Answer {

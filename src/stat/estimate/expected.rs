@@ -10,7 +10,9 @@
 //! so the variance of a sum is that of a Poisson-binomial variable, and that of what is not a sum follows by the delta
 //! method. To it comes the variance of what scores mean, which is known from so many rows of the reference: all rows
 //! that go by the same rows of it err together. Rows that are counted together although their probabilities differ are
-//! taken to have the mean of those, which makes the band too wide rather than too narrow.
+//! taken to have the mean of those, which makes the band too wide rather than too narrow. Where labels say what scores
+//! mean, the band also reaches to what the figure would be without the part of the fit that held-out rows do not bear
+//! out: a fit to few rows tells them apart better than others.
 
 use std::collections::BTreeMap;
 
@@ -204,7 +206,8 @@ impl Figure {
         let (value, slopes, bound) = self.of(parts)?;
         enough(case, parts.iter().filter(|part| part.rows.chosen != Is::Unknown))?;
         let variance = self.variance(case, parts, slopes);
-        Ok(reading(value, variance, bound, range))
+        let told = reading(value, variance, bound, range);
+        Ok(stretched(told, self.of(&sober(case, parts)).map_or(value, |(sober, ..)| sober), range))
     }
 
     /// The variance of the figure, given how it grows.
@@ -248,6 +251,25 @@ pub fn of_calibration(calibration: Option<&Calibration>, parts: &[Part], weight:
         scale.and_then(|scale| scale.variances.get(group as usize)).map_or(0.0, |variance| weight * weight * variance)
     };
     groups.into_iter().map(variance).sum()
+}
+
+/// The same rows, with the probabilities that a fit exaggerates drawn back to what held-out rows bear out.
+pub fn sober(case: &Case, parts: &[Part]) -> Vec<Part> {
+    let calibration = case.outcomes.and_then(|outcomes| outcomes.axis.calibration.as_deref());
+    let sober = |part: &Part| {
+        let Some(scale) = calibration.and_then(|calibration| calibration.classes.get(part.class)) else { return *part };
+        let share = scale.held_out.sober(part.rows.positives / part.rows.rows).clamp(0.0, 1.0);
+        Part { rows: Expected { positives: part.rows.rows * share, ..part.rows }, ..*part }
+    };
+    parts.iter().map(sober).collect()
+}
+
+/// A reading whose interval reaches as much further as the value would move if nothing were exaggerated.
+pub fn stretched(told: Reading, sober: f64, (least, most): (f64, f64)) -> Reading {
+    let off = sober.clamp(least, most) - told.value;
+    let low = told.low.map(|low| (low + off.min(0.0)).max(least));
+    let high = told.high.map(|high| (high + off.max(0.0)).min(most));
+    Reading { low, high, ..told }
 }
 
 /// A value with the 95 % interval that this variance makes.

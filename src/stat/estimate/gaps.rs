@@ -2,7 +2,7 @@
 
 use statrs::function::erf::erfc;
 
-use super::{Figure, Part, Ranked, choices, parts, reading};
+use super::{Figure, Part, Ranked, choices, parts, reading, sober, stretched};
 use crate::measurement::Family;
 use crate::stat::{
     Answer, Asked, Case, Needs, Null, Of, On, Reading, Statistic, Task, Undefined, Worse, smallest_shift,
@@ -55,7 +55,9 @@ fn accuracy(case: &Case) -> Answer {
         let is_right = part.rows.chosen == part.rows.label;
         (right + if is_right { part.rows.rows } else { 0.0 }, n + part.rows.rows)
     });
-    Ok(gap(case, right / n - expected, Figure::ACCURACY.variance(case, &parts, slopes), bound))
+    let sober = Figure::ACCURACY.of(&sober(case, &parts)).map_or(expected, |(sober, ..)| sober);
+    let shown = right / n;
+    Ok(gap(case, shown - expected, shown - sober, Figure::ACCURACY.variance(case, &parts, slopes), bound))
 }
 
 fn area(case: &Case) -> Answer {
@@ -70,18 +72,20 @@ fn area(case: &Case) -> Answer {
     let shown = Ranked::new(&labels).map_err(|_| Undefined::OneClass)?;
     // Rows in one gap of the grid are even in both.
     let bound = expected.bound + shown.bound;
-    Ok(gap(case, shown.area - expected.area, expected.variance(case, &parts), bound))
+    let sober = Ranked::new(&sober(case, &parts)).map_or(expected.area, |sober| sober.area);
+    Ok(gap(case, shown.area - expected.area, shown.area - sober, expected.variance(case, &parts), bound))
 }
 
-fn gap(case: &Case, value: f64, variance: f64, bound: f64) -> Reading {
+/// A gap is real as far as it would be without what the fit exaggerates as well.
+fn gap(case: &Case, value: f64, sober: f64, variance: f64, bound: f64) -> Reading {
     let error = variance.sqrt();
+    let least = if value * sober <= 0.0 { 0.0 } else { value.abs().min(sober.abs()) };
     // Where nothing else could have come about, anything else is impossible; what is less is rounding.
-    let is_none = value.abs() < 1e-9;
-    let p_value = if is_none { 1.0 } else { erfc(value.abs() / error / std::f64::consts::SQRT_2).clamp(0.0, 1.0) };
+    let p_value = if least < 1e-9 { 1.0 } else { erfc(least / error / std::f64::consts::SQRT_2).clamp(0.0, 1.0) };
     let detectable = smallest_shift(case.significance) * error;
     Reading {
         p_value: Some(p_value),
         detectable: (detectable > 0.0).then_some(detectable),
-        ..reading(value, variance, bound, ACCURACY.range)
+        ..stretched(reading(value, variance, bound, ACCURACY.range), sober, ACCURACY.range)
     }
 }

@@ -12,4 +12,4 @@ mod golden;
 #[cfg(test)]
 mod laws;
 
-use expected::{Figure, Part, Ranked, choices, enough, of_calibration, parts, reading};
+use expected::{Figure, Part, Ranked, choices, enough, of_calibration, parts, reading, sober, stretched};
