@@ -91,7 +91,7 @@ fn a_monitor_is_what_its_file_says() {
     assert_eq!(monitor.windowing, Windowing { size, every, lateness, idle, min_rows: 100 });
     assert_eq!(monitor.judging, Judging { correction: Correction::BenjaminiHochberg, tells_underpowered: true });
     let rule = &monitor.rules[0];
-    assert_eq!((rule.name.as_str(), rule.for_windows, rule.severity), ("FeatureDrift", 2, Severity::Critical));
+    assert_eq!((rule.name.as_str(), rule.patience.windows, rule.severity), ("FeatureDrift", 2, Severity::Critical));
     assert_eq!(rule.retrain, Some(Retrain { name: "nightly".to_owned(), cooldown: Span(43_200_000) }));
     assert_eq!(monitor.rules[1].retrain, Some(Retrain { name: "nightly".to_owned(), cooldown: Span(86_400_000) }));
 }

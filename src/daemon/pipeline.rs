@@ -20,7 +20,8 @@ use crate::notify::event::{self, Record};
 use crate::notify::publisher::{Attempt, Publisher};
 use crate::pane::{Pane, Partition};
 use crate::plan::{Subscriber, TopicPlan, topics};
-use crate::rule::alert::{AlertEvent, State};
+use crate::rule::alert::AlertEvent;
+use crate::rule::State;
 use crate::shard::{Learnt, Report};
 use crate::source::kafka::{self, Running};
 use crate::store::{Commit, Position};
@@ -420,6 +421,7 @@ impl Pipeline {
         for (model, monitor) in &self.monitors {
             let active: Vec<_> = self.engine.alerts().filter(|(of, ..)| *of == model).map(|(_, k, a)| (k, a)).collect();
             outlets.telemetry.alerts(monitor, active.iter().copied());
+            outlets.telemetry.lacking(monitor, self.engine.lacking(model));
             outlets.view.alerts(monitor, active);
             for (partition, frontier, _) in self.engine.frontiers(model) {
                 outlets.telemetry.watermark(model, partition, frontier);

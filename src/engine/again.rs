@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::judge::{Group, Judged, ask, obsolete, request};
+use super::rules::{Asking, Evidence, GroupKey, Memory};
 use crate::finding;
 use crate::measurement::Measurement;
 use crate::monitor::{Judging, Measure, Monitor};
-use crate::null::Nulls;
-use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
-use crate::time::{Time, Window};
+use crate::rule::alert::{AlertEvent, RetrainRequest};
+use crate::time::Window;
 
 /// A monitor that judges what another one measured. The two may differ in thresholds and rules, and in nothing else.
 pub struct Again<'a> {
     monitor: &'a Monitor,
     /// By family, statistic and subject; the subject is `None` for what is measured of a log as a whole.
     measures: BTreeMap<(&'a str, &'a str, Option<&'a str>), &'a Measure>,
-    alerts: BTreeMap<AlertKey, Active>,
-    quiet: BTreeMap<(String, Arc<str>), Time>,
+    memory: Memory,
 }
 
 impl<'a> Again<'a> {
@@ -27,7 +25,7 @@ impl<'a> Again<'a> {
             ((measure.statistic.family.name(), measure.statistic.name, subject), measure)
         };
         let measures = monitor.measures.iter().map(key).collect();
-        Again { monitor, measures, alerts: BTreeMap::new(), quiet: BTreeMap::new() }
+        Again { monitor, measures, memory: Memory::default() }
     }
 
     /// The measure that a measurement came of.
@@ -48,33 +46,28 @@ impl<'a> Again<'a> {
                 retell(m, measure, &self.monitor.judging);
             }
         }
-        let key = |measurements: &Vec<Measurement>| -> Option<(Arc<str>, Arc<str>)> {
+        let key = |measurements: &Vec<Measurement>| -> Option<GroupKey> {
             let first = measurements.first()?;
             Some((first.version.as_str().into(), first.slice.as_str().into()))
         };
-        let groups: BTreeMap<_, _> = measured.iter().filter_map(key).map(|key| (key, Group::default())).collect();
+        let seen: BTreeSet<GroupKey> = measured.iter().filter_map(key).collect();
         // The slices are what was measured.
         let mut sliced: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
-        for (version, slice) in groups.keys() {
+        for (version, slice) in &seen {
             sliced.entry(version.clone()).or_default().insert(slice.clone());
         }
-        let (alerts, quiet) = (&mut self.alerts, &mut self.quiet);
-        // Nothing is measured here, so nothing is simulated.
-        let nulls = &mut Nulls::default();
-        let mut judged = Judged { monitor: self.monitor, window, groups, labels: None, nulls, alerts, quiet };
-        let (mut events, mut requests) = (Vec::new(), Vec::new());
+        let mut asking = Asking { monitor: self.monitor, window, revision: 0, memory: &mut self.memory };
+        let (mut events, mut requests, offsets) = (Vec::new(), Vec::new(), BTreeMap::new());
         for measurements in &*measured {
             let Some((version, slice)) = key(measurements) else { continue };
             for rule in &self.monitor.rules {
-                let asked = ask(&mut judged, rule, &version, &slice, measurements);
-                requests.extend(rule.retrain.as_ref().and_then(|retrain| {
-                    let group = Group::default();
-                    request(&mut judged, rule, retrain, &version, &slice, &group, measurements, &asked)
-                }));
-                events.extend(asked);
+                let evidence = Evidence { version: &version, slice: &slice, measurements, offsets: &offsets };
+                let (told, request) = asking.ask(rule, evidence);
+                events.extend(told);
+                requests.extend(request);
             }
         }
-        events.extend(obsolete(&mut judged, &sliced));
+        events.extend(asking.finish(&seen, &sliced));
         (events, requests)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::outcomes::{self, Tallies};
+use super::rules::{Asking, Evidence, GroupKey, Memory};
 use super::{Effect, Known};
 use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
@@ -12,14 +13,11 @@ use crate::monitor::{Correction, Input, Monitor};
 use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
-use crate::rule::alert::{self, Active, AlertEvent, AlertKey, OffsetRange, RetrainRequest, State};
-use crate::rule::{Retrain, Rule};
 use crate::schema::Role;
-use crate::shard::OTHER_VERSIONS;
 use crate::stat::{Attributed, Case, Needs, On, Side};
 use crate::tally::outcome::OutcomeTally;
 use crate::tally::{FieldTally, Tally};
-use crate::time::{Time, Window};
+use crate::time::Window;
 
 /// The rows of a window that are of one version and slice, by the log that they are in.
 #[derive(Default)]
@@ -99,11 +97,10 @@ pub(super) struct Judged<'a> {
     pub monitor: &'a Monitor,
     pub window: Window,
     /// Empty when only what labels say is told again.
-    pub groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
+    pub groups: BTreeMap<GroupKey, Group>,
     pub labels: Option<Labels>,
     pub nulls: &'a mut Nulls,
-    pub alerts: &'a mut BTreeMap<AlertKey, Active>,
-    pub quiet: &'a mut BTreeMap<(String, Arc<str>), Time>,
+    pub memory: &'a mut Memory,
 }
 
 pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
@@ -116,7 +113,11 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         .iter()
         .flat_map(|labels| &labels.versions)
         .flat_map(|(version, (_, tallies))| tallies.keys().map(|slice| (version.clone(), slice.clone())));
-    let keys: BTreeSet<(Arc<str>, Arc<str>)> = judged.groups.keys().cloned().chain(of_labels).collect();
+    let seen: BTreeSet<GroupKey> = judged.groups.keys().cloned().collect();
+    let keys: BTreeSet<GroupKey> = seen.iter().cloned().chain(of_labels).collect();
+    let revision = labels.as_ref().map_or(0, |labels| labels.revision);
+    let Judged { monitor, window, ref mut memory, .. } = judged;
+    let mut asking = Asking { monitor, window, revision, memory };
     for key in keys {
         let group = judged.groups.get_mut(&key).map(std::mem::take).unwrap_or_default();
         let (version, slice) = key;
@@ -149,12 +150,15 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         }
         let measurements: Vec<Measurement> = told.iter().chain(&known_already).cloned().collect();
         let mut following = Vec::new();
+        let evidence = Evidence {
+            version: &version,
+            slice: &slice,
+            measurements: &measurements,
+            offsets: &group.offsets,
+        };
         let rules = judged.monitor.rules.iter().filter(|rule| is_told_first || rule.when.needs_labels());
         for rule in rules {
-            let events = ask(&mut judged, rule, &version, &slice, &measurements);
-            let retrain = rule.retrain.as_ref().and_then(|retrain| {
-                request(&mut judged, rule, retrain, &version, &slice, &group, &measurements, &events)
-            });
+            let (events, retrain) = asking.ask(rule, evidence);
             following.extend(events.into_iter().map(|event| Effect::Alert(Box::new(event))));
             following.extend(retrain.map(|request| Effect::Retrain(Box::new(request))));
         }
@@ -162,7 +166,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         effects.append(&mut following);
     }
     if is_told_first {
-        effects.extend(obsolete(&mut judged, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
+        effects.extend(asking.finish(&seen, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
     }
     effects
 }
@@ -295,106 +299,6 @@ fn attributed<'a>(
     input.fields.iter().zip(&log.fields).zip(references).filter_map(attribution).collect()
 }
 
-/// Asks a rule of every subject it concerns, and moves its alerts on.
-pub(super) fn ask(
-    judged: &mut Judged,
-    rule: &Rule,
-    version: &Arc<str>,
-    slice: &Arc<str>,
-    measurements: &[Measurement],
-) -> Vec<AlertEvent> {
-    let (monitor, window) = (judged.monitor, judged.window);
-    let measured: BTreeSet<&str> = measurements.iter().map(|m| m.subject.as_str()).collect();
-    let subjects =
-        monitor.asked_of(&rule.when).into_iter().filter(|subject| subject.is_empty() || measured.contains(subject));
-    let mut events = Vec::new();
-    for subject in subjects {
-        let key = AlertKey {
-            rule: rule.name.clone(),
-            version: version.clone(),
-            slice: slice.clone(),
-            subject: subject.to_owned(),
-        };
-        let verdict = rule.when.ask(measurements, subject, monitor.log_at(&rule.when, subject), monitor.min_coverage());
-        let mut slot = judged.alerts.remove(&key);
-        let before = slot.clone();
-        let id = || alert::stable_id(&[&monitor.model, &rule.name, version, slice, subject, &window.end.to_string()]);
-        let change = alert::step(&mut slot, rule, &verdict, window.end, id);
-        if let Some(state) = change
-            && let Some(active) = slot.as_ref().or(before.as_ref())
-        {
-            let evidence = evidence(monitor, rule, measurements, subject);
-            let reason = if state == State::Resolved { "the condition no longer holds" } else { "" };
-            let event = AlertEvent::new(&monitor.model, rule, &key, active, window, state);
-            events.push(told(event, rule, window, reason, evidence));
-        }
-        if let Some(active) = slot {
-            judged.alerts.insert(key, active);
-        }
-    }
-    events
-}
-
-/// The measurements that a rule's condition names.
-fn evidence(monitor: &Monitor, rule: &Rule, measurements: &[Measurement], subject: &str) -> Vec<Measurement> {
-    let log = monitor.log_at(&rule.when, subject);
-    let named = |m: &&Measurement| rule.when.names().iter().any(|name| name.means(m, subject, log));
-    measurements.iter().filter(named).cloned().collect()
-}
-
-/// Fills in why an event comes, what shows it, and the rule's templates.
-fn told(mut event: AlertEvent, rule: &Rule, window: Window, reason: &str, evidence: Vec<Measurement>) -> AlertEvent {
-    event.reason = reason.to_owned();
-    event.evidence = evidence;
-    alert::render(&mut event, rule, window);
-    event
-}
-
-/// The request for a retrain that follows when alerts of a rule begin to fire, unless one was made not long ago.
-#[allow(clippy::too_many_arguments, reason = "it gathers the evidence from everything that is known of the window")]
-pub(super) fn request(
-    judged: &mut Judged,
-    rule: &Rule,
-    retrain: &Retrain,
-    version: &Arc<str>,
-    slice: &Arc<str>,
-    group: &Group,
-    measurements: &[Measurement],
-    events: &[AlertEvent],
-) -> Option<RetrainRequest> {
-    events.iter().find(|event| event.state == State::Firing)?;
-    let (monitor, window) = (judged.monitor, judged.window);
-    let quiet = judged.quiet.entry((retrain.name.clone(), version.clone())).or_insert(Time::MIN);
-    if window.end < *quiet {
-        return None;
-    }
-    *quiet = window.end + retrain.cooldown;
-    let firing = judged.alerts.iter().filter(|(key, active)| {
-        active.firing && key.rule == rule.name && key.version == *version && key.slice == *slice
-    });
-    let subjects: Vec<String> = firing.map(|(key, _)| key.subject.clone()).collect();
-    let offsets = group.offsets.iter().map(|(partition, &(first, last))| OffsetRange {
-        partition: partition.clone(),
-        first,
-        last,
-    });
-    Some(RetrainRequest {
-        id: alert::stable_id(&["retrain", &monitor.model, &retrain.name, version, slice, &window.end.to_string()]),
-        retrain: retrain.name.clone(),
-        model: monitor.model.clone(),
-        version: version.to_string(),
-        slice: slice.to_string(),
-        alert: rule.name.clone(),
-        condition: rule.when.text().to_owned(),
-        evidence: subjects.iter().flat_map(|subject| evidence(monitor, rule, measurements, subject)).collect(),
-        subjects,
-        window_start: window.start,
-        window_end: window.end,
-        offsets: offsets.collect(),
-        quiet_until: *quiet,
-    })
-}
-
 /// The slices that each version is counted in.
 fn sliced(groups: &BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
     let mut sliced: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
@@ -403,37 +307,4 @@ fn sliced(groups: &BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>, 
         sliced.entry(version.clone()).or_default().extend(names);
     }
     sliced
-}
-
-/// Resolves the alerts of which no rule asks any more, since the monitor has changed, those of slices that are no
-/// longer counted, and those of versions that no longer serve, because another one does. Silence alone resolves
-/// nothing.
-pub(super) fn obsolete(judged: &mut Judged, sliced: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>) -> Vec<AlertEvent> {
-    let serving: BTreeSet<Arc<str>> =
-        judged.groups.keys().map(|(version, _)| version.clone()).filter(|version| !version.is_empty()).collect();
-    // Where there are too many versions, one that is not seen may be among the others.
-    let successor = serving.last().filter(|_| !serving.contains(OTHER_VERSIONS));
-    let monitor = judged.monitor;
-    let why = |key: &AlertKey| {
-        let rule = monitor.rules.iter().find(|rule| rule.name == key.rule);
-        if !rule.is_some_and(|rule| monitor.asked_of(&rule.when).contains(&key.subject.as_str())) {
-            return Some((rule, "the rule no longer asks of it".to_owned()));
-        }
-        let gone = |slices: &BTreeSet<Arc<str>>| !key.slice.is_empty() && !slices.contains(&key.slice);
-        if sliced.get(&key.version).is_some_and(gone) {
-            return Some((rule, "the slice is no longer measured".to_owned()));
-        }
-        let successor = successor.filter(|_| !key.version.is_empty() && !serving.contains(&key.version))?;
-        Some((rule, format!("version {} no longer serves, version {successor} does", key.version)))
-    };
-    let gone: Vec<_> = judged.alerts.keys().filter_map(|key| Some((key.clone(), why(key)?))).collect();
-    let mut events = Vec::new();
-    for (key, (rule, reason)) in gone {
-        // A rule that is gone altogether has nobody left to be told.
-        if let (Some(active), Some(rule)) = (judged.alerts.remove(&key).filter(|active| active.firing), rule) {
-            let event = AlertEvent::new(&monitor.model, rule, &key, &active, judged.window, State::Resolved);
-            events.push(told(event, rule, judged.window, &reason, Vec::new()));
-        }
-    }
-    events
 }

@@ -90,9 +90,8 @@ impl Watched {
     fn revise(&mut self, end: Time, number: u32, effects: &mut Vec<Effect>) {
         let window = self.monitor.windowing.window(end);
         let labels = self.labels(window).map(|labels| Labels { revision: number, ..labels });
-        let (nulls, alerts, quiet) = (&mut self.nulls, &mut self.alerts, &mut self.quiet);
-        let groups = BTreeMap::new();
-        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, alerts, quiet }));
+        let (nulls, memory, groups) = (&mut self.nulls, &mut self.memory, BTreeMap::new());
+        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory }));
     }
 
     /// What labels say of a window so far; `None` where none are waited for.

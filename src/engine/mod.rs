@@ -9,6 +9,7 @@ mod judge;
 mod history;
 mod maturing;
 mod outcomes;
+mod rules;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,8 @@ use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
 use crate::plan::axes_of;
 use crate::reference::Reference;
-use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::life::{Active, Lack};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
 pub use again::Again;
@@ -225,7 +227,13 @@ impl Engine {
 
     /// Alerts that are pending or firing, with the model that each is of.
     pub fn alerts(&self) -> impl Iterator<Item = (&Arc<str>, &AlertKey, &Active)> {
-        self.monitors.iter().flat_map(|(model, w)| w.alerts.iter().map(move |(key, active)| (model, key, active)))
+        self.monitors.iter().flat_map(|(model, w)| w.memory.alerts.iter().map(move |(key, active)| (model, key, active)))
+    }
+
+    /// What of it was not known in a model's last window whether a condition holds, and why.
+    pub fn lacking(&self, model: &str) -> impl Iterator<Item = (&AlertKey, Lack)> {
+        let lacking = self.monitors.get(model).into_iter().flat_map(|watched| &watched.memory.lacking);
+        lacking.map(|(key, lack)| (key, *lack))
     }
 
     /// How far each partition of a model has been counted, and whether it is waited for.

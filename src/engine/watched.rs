@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::history::{Groups, History};
 use super::judge::{Judged, judge};
+use super::rules::Memory;
 use super::{Effect, Known, LearntKey, Start, State};
 use crate::join::Join;
 use crate::monitor::{Monitor, Source};
@@ -12,7 +13,6 @@ use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
 use crate::rows::Rows;
-use crate::rule::alert::{Active, AlertKey};
 use crate::shard::Progress;
 use crate::time::{Span, Time};
 
@@ -37,8 +37,7 @@ pub(super) struct Watched {
     /// What has become of panes that no window needs any more.
     history: History,
     pub published: Time,
-    pub alerts: BTreeMap<AlertKey, Active>,
-    pub quiet: BTreeMap<(String, Arc<str>), Time>,
+    pub memory: Memory,
     /// What does not have to outlive the process, since it would come out the same.
     pub nulls: Nulls,
 }
@@ -84,8 +83,11 @@ impl Watched {
             panes: start.panes.into_iter().map(|pane| (pane.key.clone(), pane)).collect(),
             history,
             published: start.state.published,
-            alerts: start.state.alerts.into_iter().collect(),
-            quiet: start.state.quiet.into_iter().collect(),
+            memory: Memory {
+                alerts: start.state.alerts.into_iter().collect(),
+                quiet: start.state.quiet.into_iter().collect(),
+                ..Memory::default()
+            },
             nulls: Nulls::default(),
         }
     }
@@ -93,8 +95,8 @@ impl Watched {
     pub fn state(&self) -> State {
         State {
             published: self.published,
-            alerts: self.alerts.iter().map(|(key, active)| (key.clone(), active.clone())).collect(),
-            quiet: self.quiet.iter().map(|(key, until)| (key.clone(), *until)).collect(),
+            alerts: self.memory.alerts.iter().map(|(key, active)| (key.clone(), active.clone())).collect(),
+            quiet: self.memory.quiet.iter().map(|(key, until)| (key.clone(), *until)).collect(),
             started: self.started.iter().map(|(key, from)| (key.clone(), *from)).collect(),
             matured: self.matured,
             sorts: self.join.as_ref().map(|join| join.sorts().to_vec()).unwrap_or_default(),
@@ -268,8 +270,8 @@ impl Watched {
         }
         self.history.compare(&self.monitor, window, &mut groups);
         let labels = self.labels(window);
-        let (nulls, alerts, quiet) = (&mut self.nulls, &mut self.alerts, &mut self.quiet);
-        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, alerts, quiet }));
+        let (nulls, memory) = (&mut self.nulls, &mut self.memory);
+        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory }));
     }
 
     /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.

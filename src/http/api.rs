@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::{View, apart};
 use crate::measurement::{Family, Measurement};
-use crate::rule::alert;
+use crate::rule;
 use crate::stat;
 use crate::time::Time;
 
@@ -46,7 +46,7 @@ pub(super) async fn measurements(State(view): State<View>, given: Given) -> Resu
 pub(super) async fn alerts(State(view): State<View>, given: Given) -> Result<Response, Failure> {
     let mut parameters = Parameters::read(given, &["model", "state"])?;
     let model = parameters.text("model");
-    let state: Option<alert::State> = parameters.word("state", "pending, firing, resolved")?;
+    let state: Option<rule::State> = parameters.word("state", "pending, firing, resolved")?;
     Ok(apart(move || {
         data(view.alert_events(|event| {
             model.as_ref().is_none_or(|model| *model == event.model) && state.is_none_or(|state| state == event.state)

@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use super::{Reload, View};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Input, Monitor, Source};
-use crate::rule::alert::{AlertEvent, State};
+use crate::rule::life::Patience;
+use crate::rule::alert::AlertEvent;
+use crate::rule::State;
 use crate::rule::condition::{Condition, Subjects};
 use crate::rule::{Rule, Severity};
 use crate::schema::{Path, Plausible, Schema};
@@ -59,6 +61,7 @@ pub fn event(subject: &str, state: State) -> AlertEvent {
         labels: BTreeMap::new(),
         annotations: BTreeMap::from([("summary".to_owned(), format!("FeatureDrift: {subject} of credit version 7"))]),
         evidence: vec![measurement("psi", subject, Some(0.31))],
+        unknown: None,
         shape: None,
         incident: None,
         notify: vec!["oncall".to_owned()],
@@ -69,7 +72,7 @@ pub fn monitor() -> Monitor {
     let rule = Rule {
         name: "FeatureDrift".to_owned(),
         when: Condition::parse("rows > 0.0", &Subjects::default()).expect("a condition"),
-        for_windows: 2,
+        patience: Patience { windows: 2, of: 2, ..Patience::default() },
         severity: Severity::Critical,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),

@@ -13,7 +13,7 @@ use crate::measurement::Measurement;
 use crate::monitor::{Against, Season};
 use crate::pane::Partition;
 use crate::reference::Reference;
-use crate::rule::alert::State as AlertState;
+use crate::rule::State as AlertState;
 use crate::time::{Span, Time};
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::measurement::Measurement;
-use crate::rule::alert::{AlertEvent, RetrainRequest, State, stable_id};
+use crate::rule::alert::{AlertEvent, RetrainRequest, stable_id};
+use crate::rule::State;
 use crate::time::Time;
 
 /// A record for a Kafka topic.
@@ -194,6 +195,7 @@ mod tests {
             labels: BTreeMap::from([("team".into(), "risk".into())]),
             annotations: BTreeMap::new(),
             evidence: vec![measured()],
+            unknown: None,
             shape: None,
             incident: None,
             notify: vec!["hook".into()],

@@ -19,7 +19,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::rule::alert::{AlertEvent, State};
+use crate::rule::alert::AlertEvent;
+use crate::rule::State;
 use crate::time::Time;
 use event::STRUCTURED;
 use webhook::{Failure, Webhook};

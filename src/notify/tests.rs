@@ -285,6 +285,7 @@ fn receivers_are_told_of_firing_and_resolved() {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         evidence: vec![],
+        unknown: None,
         shape: None,
         incident: None,
         notify: vec!["a".into(), "b".into()],

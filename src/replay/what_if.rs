@@ -12,7 +12,7 @@ use crate::engine::Again;
 use crate::measurement::Measurement;
 use crate::monitor::{Measure, Monitor};
 use crate::rule::Rule;
-use crate::rule::alert::State;
+use crate::rule::State;
 use crate::time::Window;
 
 /// A number of the monitor, and what it could be instead: `drift.psi=0.1,0.2` or `drift.psi=0.05..0.5:10`.
@@ -197,7 +197,7 @@ fn varied(monitor: &Monitor, name: &str, value: f64) -> Monitor {
             *rule = Arc::new(Rule {
                 name: rule.name.clone(),
                 when,
-                for_windows: rule.for_windows,
+                patience: rule.patience,
                 severity: rule.severity,
                 labels: rule.labels.clone(),
                 annotations: rule.annotations.clone(),

@@ -1,4 +1,4 @@
-//! The life of an alert, and what is told about it.
+//! What is told about an alert, and about the retrain that it asks for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::condition::Verdict;
-use super::{Rule, Severity};
+use super::life::{Active, Unknown};
+use super::{Rule, Severity, State};
 use crate::cause::Likely;
 use crate::measurement::Measurement;
 use crate::pane::Partition;
@@ -21,39 +21,6 @@ pub struct AlertKey {
     pub slice: Arc<str>,
     /// `""` when the rule is asked once a window.
     pub subject: String,
-}
-
-/// An alert that is pending or firing. There is none for what is fine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Active {
-    /// Stable through the whole episode: the same in the event that says firing and in the one that says resolved.
-    pub id: String,
-    /// The end of the first window for which the condition held.
-    pub since: Time,
-    /// Windows in a row for which it held, unknown ones not counted.
-    pub windows: u32,
-    /// The end of the last of them.
-    pub last: Time,
-    pub firing: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// The condition holds, but not yet for long enough.
-    Pending,
-    Firing,
-    Resolved,
-}
-
-impl State {
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Pending => "pending",
-            State::Firing => "firing",
-            State::Resolved => "resolved",
-        }
-    }
 }
 
 /// One change in an alert's life, as it is published.
@@ -77,6 +44,9 @@ pub struct AlertEvent {
     pub annotations: BTreeMap<String, String>,
     /// The measurements that the condition names.
     pub evidence: Vec<Measurement>,
+    /// What keeps it from being known whether the condition still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Unknown>,
     /// How the subject is distributed, where it is a field that is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
@@ -128,6 +98,7 @@ impl AlertEvent {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             evidence: Vec::new(),
+            unknown: active.unknown.clone(),
             shape: None,
             incident: None,
             notify: rule.notify.clone(),
@@ -166,39 +137,6 @@ pub struct OffsetRange {
     pub partition: Partition,
     pub first: i64,
     pub last: i64,
-}
-
-/// Moves an alert on by one window. `None` in the slot means that all is fine.
-///
-/// An unknown verdict changes nothing: what cannot be known neither raises an alert nor resolves one. A window that is
-/// told again, with more labels, counts once; and nothing that comes to light of a window says more than a later one.
-pub fn step(
-    slot: &mut Option<Active>,
-    rule: &Rule,
-    verdict: &Verdict,
-    end: Time,
-    id: impl FnOnce() -> String,
-) -> Option<State> {
-    if slot.as_ref().is_some_and(|active| active.last > end) {
-        return None;
-    }
-    match verdict {
-        Verdict::Unknown(_) => None,
-        Verdict::Fails => slot.take().filter(|active| active.firing).map(|_| State::Resolved),
-        Verdict::Holds => {
-            let is_new = slot.is_none();
-            let active =
-                slot.get_or_insert_with(|| Active { id: id(), since: end, windows: 0, last: Time::MIN, firing: false });
-            active.windows += u32::from(active.last < end);
-            active.last = end;
-            if !active.firing && active.windows >= rule.for_windows {
-                active.firing = true;
-                Some(State::Firing)
-            } else {
-                is_new.then_some(State::Pending)
-            }
-        }
-    }
 }
 
 /// The identity of an episode or request: the first 128 bits of the SHA-256 of its parts, in hexadecimal.

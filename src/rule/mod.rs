@@ -2,19 +2,21 @@
 
 pub mod alert;
 pub mod condition;
+pub mod life;
 
 use std::collections::BTreeMap;
 
 use crate::time::Span;
 use condition::Condition;
+use life::Patience;
+use serde::{Deserialize, Serialize};
 
 /// One alert rule of a monitor.
 #[derive(Debug)]
 pub struct Rule {
     pub name: String,
     pub when: Condition,
-    /// Windows in a row for which the condition has to hold.
-    pub for_windows: u32,
+    pub patience: Patience,
     pub severity: Severity,
     /// Templates by label and annotation name.
     pub labels: BTreeMap<String, String>,
@@ -33,7 +35,26 @@ pub struct Retrain {
     pub cooldown: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The condition holds, but not yet for long enough.
+    Pending,
+    Firing,
+    Resolved,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Firing => "firing",
+            State::Resolved => "resolved",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Info,

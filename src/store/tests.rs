@@ -11,7 +11,8 @@ use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
-use crate::rule::alert::{Active, AlertKey};
+use crate::rule::alert::AlertKey;
+use crate::rule::life::Active;
 use crate::tally::outcome::OutcomeTally;
 
 /// A directory of its own, removed at the end.
@@ -62,7 +63,7 @@ fn position(next: i64) -> Position {
 
 fn state(published: i64) -> State {
     let key = AlertKey { rule: "Drift".into(), version: "7".into(), slice: "".into(), subject: "income".into() };
-    let active = Active { id: "episode".into(), since: Time(5), windows: 2, last: Time(9), firing: true };
+    let active = Active { id: "episode".into(), since: Time(5), recent: vec![(Time(9), true)], held: Time(9), firing: true, unknown: None };
     State { published: Time(published), alerts: vec![(key, active)], ..State::default() }
 }
 

@@ -18,7 +18,9 @@ use crate::monitor::Monitor;
 use crate::pane::Partition;
 use crate::rows::Reason;
 use crate::rule::Severity;
-use crate::rule::alert::{Active, AlertEvent, AlertKey, RetrainRequest, State};
+use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::life::{Active, Lack};
+use crate::rule::State;
 use crate::shard::Report;
 use crate::stat::{self, Needs};
 use crate::time::Time;
@@ -248,6 +250,19 @@ impl Telemetry {
                 let labels = [&monitor.model, rule.name.as_str(), severity(rule.severity), name_of(state)];
                 self.set(table::ALERTS, &labels, count as f64);
             }
+        }
+    }
+
+    /// The conditions of a monitor of which it is not known whether they hold.
+    pub fn lacking<'a>(&self, monitor: &Monitor, lacking: impl IntoIterator<Item = (&'a AlertKey, Lack)>) {
+        let mut counts: BTreeMap<(&str, Lack), u64> = BTreeMap::new();
+        for (key, lack) in lacking {
+            *counts.entry((&key.rule, lack)).or_default() += 1;
+        }
+        for (rule, lack) in monitor.rules.iter().flat_map(|rule| Lack::ALL.map(|lack| (rule, lack))) {
+            let count = counts.get(&(rule.name.as_str(), lack)).copied().unwrap_or(0);
+            let labels = [&monitor.model, rule.name.as_str(), severity(rule.severity), lack.name()];
+            self.set(table::UNKNOWN_CONDITIONS, &labels, count as f64);
         }
     }
 

@@ -133,6 +133,12 @@ pub const ALERTS: Metric = gauge(
     &["model", "alert", "severity", "state"],
     "Alerts that are pending or firing, over all versions, slices and subjects.",
 );
+pub const UNKNOWN_CONDITIONS: Metric = gauge(
+    "tidegauge_unknown_conditions",
+    &["model", "alert", "severity", "reason"],
+    "Conditions of which it is not known whether they hold: no_data, as long as they have an alert and the last window no \
+     rows of it, or insufficient_data.",
+);
 pub const ALERT_TRANSITIONS: Metric = counter(
     "tidegauge_alert_transitions_total",
     &["model", "alert", "severity", "state"],
@@ -200,6 +206,7 @@ pub const METRICS: &[Metric] = &[
     REPEATED_PREDICTIONS,
     BREACHED,
     ALERTS,
+    UNKNOWN_CONDITIONS,
     ALERT_TRANSITIONS,
     RETRAIN_REQUESTS,
     NOTIFICATIONS,

@@ -8,6 +8,7 @@ use crate::join::Fared;
 use crate::measurement::Family;
 use crate::monitor::{Input, Source};
 use crate::rows::Rejected;
+use crate::rule::life::Patience;
 use crate::rule::Rule;
 use crate::rule::condition::{Condition, Subjects};
 use crate::schema::{Path, Plausible, Schema};
@@ -159,7 +160,7 @@ fn alerts_are_counted_by_rule_and_state() {
         slice: "".into(),
         subject: subject.to_owned(),
     };
-    let active = Active { id: "1".to_owned(), since: Time(0), windows: 1, last: Time(0), firing: true };
+    let active = Active { id: "1".to_owned(), since: Time(0), recent: vec![(Time(0), true)], held: Time(0), firing: true, unknown: None };
     let keys = [key("income"), key("age")];
     telemetry.alerts(&monitor, keys.iter().map(|key| (key, &active)));
     let line = |state: &str, n: u8| {
@@ -268,6 +269,7 @@ fn event() -> AlertEvent {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         evidence: vec![],
+        unknown: None,
         shape: None,
         incident: None,
         notify: vec![],
@@ -296,7 +298,7 @@ fn monitor() -> Monitor {
     let rule = Rule {
         name: "FeatureDrift".to_owned(),
         when: Condition::parse("rows > 0.0", &Subjects::default()).expect("a condition"),
-        for_windows: 1,
+        patience: Patience::default(),
         severity: Severity::Critical,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),

@@ -8,6 +8,7 @@ use crate::config::{Item, all, alternatives, hint, shown};
 use crate::measurement::Family;
 use crate::monitor::Measure;
 use crate::rule::condition::{Condition, Name, Per, Subjects};
+use crate::rule::life::Patience;
 use crate::rule::{Retrain, Rule, Severity};
 use crate::schema::{Field, Role};
 use crate::stat;
@@ -46,7 +47,8 @@ fn rule<'a>(item: Item<'a>, known: &Known<'_>, names: &mut BTreeSet<&'a str>) ->
         Some(name.to_owned())
     });
     let when = map.need("when", "drift.psi > 0.2", |item| condition(item, known));
-    let for_windows = map.or("for", 1, |item| item.count(1..=10_000));
+    let lasting = map.or("for", (1, 1), lasting);
+    let keep = map.or("keep_firing_for", Span(0), Item::span);
     let severity = map.or("severity", Severity::Warning, |item| item.choice(&SEVERITIES));
     let labels = map.or("labels", BTreeMap::new(), templates);
     let annotations = map.or("annotations", BTreeMap::new(), templates);
@@ -55,13 +57,33 @@ fn rule<'a>(item: Item<'a>, known: &Known<'_>, names: &mut BTreeSet<&'a str>) ->
     Some(Rule {
         name: name?,
         when: when?,
-        for_windows: for_windows? as u32,
+        patience: lasting.zip(keep).map(|((windows, of), keep)| Patience { windows, of, keep })?,
         severity: severity?,
         labels: labels?,
         annotations: annotations?,
         notify: notify?,
         retrain: retrain?,
     })
+}
+
+/// In how many windows, and of how many, a condition has to hold: `3`, or `3 of 5`.
+fn lasting(item: Item<'_>) -> Option<(u32, u32)> {
+    const MOST: u32 = 10_000;
+    let text = item.text_like("a number of windows such as 2, or 3 of 5")?;
+    let mut words = text.split_whitespace();
+    let windows = words.next().and_then(|word| word.parse().ok());
+    let of = match (words.next(), words.next(), words.next()) {
+        (None, ..) => windows,
+        (Some("of"), Some(of), None) => of.parse().ok(),
+        _ => None,
+    };
+    let is_good = |(windows, of): &(u32, u32)| 1 <= *windows && windows <= of && *of <= MOST;
+    let lasting = windows.zip(of).filter(is_good);
+    if lasting.is_none() {
+        let message = format!("`{}` is not a number of windows from 1 to {MOST}, nor some of so many", shown(text));
+        item.report(message, Some("write for example 2, or 3 of 5".to_owned()));
+    }
+    lasting
 }
 
 fn condition(item: Item<'_>, known: &Known<'_>) -> Option<Condition> {

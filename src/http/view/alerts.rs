@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::monitor::Monitor;
 use crate::rule::Rule;
-use crate::rule::alert::{Active, AlertEvent, AlertKey, State};
+use crate::rule::alert::{AlertEvent, AlertKey};
+use crate::rule::life::Active;
+use crate::rule::State;
 
 /// Resolved alerts that are kept, over all models.
 const RESOLVED_KEPT: usize = 200;
@@ -42,7 +44,8 @@ impl Alerts {
             let Some(rule) = monitor.rules.iter().find(|rule| rule.name == key.rule) else { continue };
             let unheard = || event(monitor, rule, key, alert);
             let shown = self.active.entry((monitor.model.clone(), alert.id.clone())).or_insert_with(unheard);
-            shown.state = state(alert);
+            shown.state = alert.state();
+            shown.unknown = alert.unknown.clone();
             ids.insert(alert.id.as_str());
         }
         self.active.retain(|(model, id), _| *model != monitor.model || ids.contains(id.as_str()));
@@ -67,14 +70,10 @@ impl Alerts {
     }
 }
 
-fn state(alert: &Active) -> State {
-    if alert.firing { State::Firing } else { State::Pending }
-}
-
 /// What can be said of an alert without its event: its window is the first for which the condition held.
 fn event(monitor: &Monitor, rule: &Rule, key: &AlertKey, alert: &Active) -> AlertEvent {
     let window = monitor.windowing.window(alert.since);
-    AlertEvent::new(&monitor.model, rule, key, alert, window, state(alert))
+    AlertEvent::new(&monitor.model, rule, key, alert, window, alert.state())
 }
 
 #[cfg(test)]
@@ -113,7 +112,7 @@ mod tests {
             subject: "income".to_owned(),
         };
         let restored =
-            Active { id: "r".to_owned(), since: Time(3_600_000), windows: 3, last: Time(3_600_000), firing: true };
+            Active { id: "r".to_owned(), since: Time(3_600_000), recent: vec![(Time(3_600_000), true)], held: Time(3_600_000), firing: true, unknown: None };
         alerts.set(&monitor, [(&key, &restored)]);
         assert_eq!(states(&alerts), [("income", State::Firing)]);
         let shown = alerts.list().next().expect("an alert");
