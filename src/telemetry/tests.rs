@@ -219,6 +219,7 @@ fn eventful() -> Telemetry {
     telemetry.joined("credit", &fared);
     telemetry.evaluated("credit", Time(1_767_225_601_500));
     telemetry.alerts(&monitor, []);
+    telemetry.lacking(&monitor, []);
     telemetry.alerted(&event());
     telemetry.retrain_requested(&request());
     telemetry.notified("pager", false);
