@@ -120,9 +120,9 @@ fn of_day(numbers: &Numbers) -> Option<Turn> {
 }
 
 fn rotated(reference: [f64; 24], current: [f64; 24], n: f64, m: f64) -> Option<Turn> {
-    let gap = Gap::of_categories(&reference, &current, n, m);
+    let gap = around(&reference, &current, n, m);
     let by = |hours: usize| -> [f64; 24] { std::array::from_fn(|hour| reference[(hour + 24 - hours) % 24]) };
-    let turns = (1..24).map(|hours| (hours, Gap::of_categories(&by(hours), &current, n, m)));
+    let turns = (1..24).map(|hours| (hours, around(&by(hours), &current, n, m)));
     let (hours, after) = turns.min_by(|a, b| a.1.distance.total_cmp(&b.1.distance))?;
     let explained = explained(&gap, &after);
     if !gap.is_real() || explained < 0.7 {
@@ -142,12 +142,22 @@ fn rotated(reference: [f64; 24], current: [f64; 24], n: f64, m: f64) -> Option<T
     })
 }
 
+/// The largest difference of the cumulative shares through the hours of a day.
+fn around(reference: &[f64; 24], current: &[f64; 24], n: f64, m: f64) -> Gap {
+    let (mut sum, mut distance) = (0.0, 0.0f64);
+    for (r, c) in reference.iter().zip(current) {
+        sum += c - r;
+        distance = distance.max(sum.abs());
+    }
+    Gap { distance, noise: (1.0 / n + 1.0 / m).sqrt() }
+}
+
 /// A span of seconds or milliseconds that has become longer or shorter by whole hours in all rows alike.
 fn of_span(numbers: &Numbers) -> Option<Turn> {
     /// Farther off than two days, it is no longer a clock.
     const MOST: f64 = 48.0;
-    /// Of the numbers that a mean may be moved to, so many are as near to a whole hour.
-    const COARSEST: f64 = 0.04;
+    /// With a larger error, in hours, every move is one of whole hours.
+    const COARSEST: f64 = 0.1;
     if !numbers.gap.is_real() || numbers.now.is_constant() {
         return None;
     }
@@ -174,7 +184,8 @@ fn of_span(numbers: &Numbers) -> Option<Turn> {
     }
     Some(Turn {
         hours: hours as i32,
-        quality: 0.75,
+        // The more of all moves are as near to a whole hour, the less it says that this one is.
+        quality: 0.85 / (1.0 + 2.0 * MOST_ERRORS * error / hour),
         explained,
         errors: numbers.gap.errors(),
         evidence: format!(

@@ -1,6 +1,6 @@
 //! The world has changed: inputs, what turns out, or what follows from the one for the other.
 
-use super::{Cause, Change, Facts, Likely, counted, join, percent, times, trust};
+use super::{Cause, Change, Facts, Likely, SURELY, counted, errors_of, join, percent, times, trust};
 use crate::schema::Role;
 
 /// What nothing else explains is half explained by saying that it has changed.
@@ -9,11 +9,11 @@ const OF_INPUTS: f64 = 0.5;
 /// Each alarmed input that differs by more than chance.
 pub fn of_inputs(facts: &Facts) -> Vec<Likely> {
     let alarmed = facts.alarmed().filter(|field| field.role == Role::Feature);
-    let changed = alarmed.filter_map(|field| Some((field, field.gap().filter(|gap| gap.is_real())?)));
-    let told = changed.map(|(field, gap)| Likely {
+    let changed = alarmed.filter(|field| field.errors() > SURELY);
+    let told = changed.filter_map(|field| Some((field, field.gap()?))).map(|(field, gap)| Likely {
         cause: Cause::CovariateDrift,
         subjects: vec![field.subject.to_owned()],
-        confidence: OF_INPUTS * trust(gap.errors()),
+        confidence: OF_INPUTS * trust(field.errors()),
         evidence: format!(
             "{} of {} in {}",
             percent(gap.distance),
@@ -22,6 +22,15 @@ pub fn of_inputs(facts: &Facts) -> Vec<Likely> {
         ),
     });
     told.collect()
+}
+
+/// Whether a cause explains more of what it is about than that it has changed.
+pub fn explains_more(facts: &Facts, one: &Likely) -> bool {
+    const LEAST: f64 = 0.02;
+    let of_it = facts.alarmed().filter(|field| one.subjects.iter().any(|subject| subject == field.subject));
+    let errors = of_it.map(|field| field.errors()).fold(0.0, f64::max);
+    let as_drift = if one.cause == Cause::CovariateDrift || errors <= SURELY { LEAST } else { OF_INPUTS * trust(errors) };
+    one.confidence >= as_drift
 }
 
 /// One drift of inputs for all of them.
@@ -77,13 +86,6 @@ fn follows(chosen: &mut [Likely], at: usize, open: Vec<String>) {
     }
 }
 
-/// The normal quantile that a p-value is about at, in the errors that trust is told by.
-fn errors(change: &Change) -> f64 {
-    // A p-value that is rounded to nought is a very small one.
-    let p = if change.p_value.is_nan() { 1.0 } else { change.p_value.clamp(1e-300, 1.0) };
-    (-(p / 2.0).ln() / 2.0).sqrt()
-}
-
 /// Whether a change is no chance: one in a thousand.
 fn is_real(change: &&Change) -> bool {
     change.p_value < 1e-3
@@ -101,7 +103,7 @@ fn concept(facts: &Facts) -> Option<Likely> {
     Some(Likely {
         cause: Cause::ConceptDrift,
         subjects: Vec::new(),
-        confidence: 0.88 * trust(errors(change)),
+        confidence: 0.88 * trust(errors_of(change.p_value)),
         evidence: format!(
             "of {} the model is {what} in {}, where {} was expected (p = {}), and no accident to the inputs explains it",
             counted(change.rows),
@@ -116,7 +118,7 @@ fn label(facts: &Facts, open: &[String]) -> Option<Likely> {
     let outcomes = facts.scene.outcomes.unwrap_or_default();
     let shares = [("turned out so", outcomes.turned_out), ("were said to be so", outcomes.predicted)];
     let changed = shares.iter().filter_map(|(what, change)| Some((what, change.as_ref().filter(is_real)?)));
-    let surest = changed.max_by(|a, b| errors(a.1).total_cmp(&errors(b.1)));
+    let surest = changed.max_by(|a, b| b.1.p_value.total_cmp(&a.1.p_value));
     // Where shares are not known, what the model says is compared as a field.
     let fields = facts.alarmed().filter(|field| open.iter().any(|subject| subject == field.subject));
     let field = fields.filter_map(|field| Some((field, field.gap().filter(|gap| gap.is_real())?)));
@@ -126,7 +128,7 @@ fn label(facts: &Facts, open: &[String]) -> Option<Likely> {
     let inputs = if inputs_moved { "and inputs have moved little" } else { "and inputs are as before" };
     let (errors, what) = match (surest, field) {
         (Some((what, change)), _) => (
-            errors(change),
+            errors_of(change.p_value),
             format!("{} of {} {what}, where {} did", percent(change.now), counted(change.rows), percent(change.before)),
         ),
         (None, Some((field, gap))) => (

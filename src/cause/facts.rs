@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::moments::kurtosis;
-use super::{Compared, Curve, Gap, Moments, Scene};
+use super::{Compared, Curve, Gap, Moments, Scene, errors_of_categories};
 use crate::grid::{Axis, Vocabulary};
 use crate::schema::Role;
 use crate::tally::category::CategoryTally;
@@ -48,6 +48,8 @@ pub struct Categories<'a> {
     pub unseen: Vec<(String, f64)>,
     pub unseen_error: f64,
     pub gap: Gap,
+    /// By how many errors it is, by the test that sees the most.
+    pub errors: f64,
 }
 
 impl<'a> Facts<'a> {
@@ -88,6 +90,12 @@ impl<'a> Field<'a> {
     /// How far the values are from the reference's.
     pub fn gap(&self) -> Option<Gap> {
         self.numbers.as_ref().map(|numbers| numbers.gap).or(self.categories.as_ref().map(|categories| categories.gap))
+    }
+
+    /// By how many errors of sampling they are.
+    pub fn errors(&self) -> f64 {
+        let categories = self.categories.as_ref().map_or(0.0, |categories| categories.errors);
+        self.gap().map_or(0.0, |gap| gap.errors()).max(categories)
     }
 
     /// The share of rows that have no usable value, in the reference and in the window.
@@ -143,7 +151,8 @@ impl<'a> Categories<'a> {
         let gap = Gap::of_categories(&reference, &current, n, m);
         let unseen = now.commonest.top(usize::MAX).into_iter().map(|(name, rows)| (name, rows as f64 / m)).collect();
         let unseen_error = now.commonest.error() as f64 / m;
-        Some(Categories { vocabulary, tally: now, reference, current, n, m, unseen, unseen_error, gap })
+        let errors = errors_of_categories(&reference, &current, n, m).max(gap.errors());
+        Some(Categories { vocabulary, tally: now, reference, current, n, m, unseen, unseen_error, gap, errors })
     }
 
     /// The window's distance from other shares of the same cells.

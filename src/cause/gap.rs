@@ -1,5 +1,7 @@
 //! How far apart two distributions are, beside how far apart samples of one are.
 
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
 /// A distance, and what it is measured in: errors of sampling.
 ///
 /// For numbers it is Kolmogorov and Smirnov's D, and an error the root of `1/n + 1/m`. For categories it is the total
@@ -13,7 +15,7 @@ pub struct Gap {
 /// Errors beyond which one pair of samples in a hundred is, if nothing has changed.
 const CHANCE: f64 = 1.63;
 /// Errors beyond which one in some thousands is.
-const SURELY: f64 = 2.1;
+pub const SURELY: f64 = 2.1;
 
 /// How well a cause explains what it contradicts, at the most.
 pub const CONTRADICTED: f64 = 0.3;
@@ -75,4 +77,34 @@ pub fn share_errors(reference: f64, n: f64, current: f64, m: f64) -> f64 {
     let pooled = ((reference * n + current * m + 1.0) / (n + m + 2.0)).clamp(0.0, 1.0);
     let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
     if error > 0.0 { (current - reference) / error / 1.58 } else { 0.0 }
+}
+
+/// The errors of a p-value: as many as a numeric [`Gap`] of this p-value has, by Kolmogorov's tail.
+pub fn errors_of(p_value: f64) -> f64 {
+    // A p-value that is rounded to nought is a very small one.
+    let p = if p_value.is_nan() { 1.0 } else { p_value.clamp(1e-300, 1.0) };
+    (-(p / 2.0).ln() / 2.0).sqrt()
+}
+
+/// The errors by which shares of categories are apart by Pearson's chi-squared, which sees one category that has changed
+/// among many that have not. Those of which fewer than five rows are expected are taken together.
+pub fn errors_of_categories(reference: &[f64], current: &[f64], n: f64, m: f64) -> f64 {
+    const LEAST: f64 = 5.0;
+    let smaller = n.min(m) / (n + m);
+    let (mut value, mut cells, mut rare) = (0.0, 0.0, (0.0, 0.0));
+    let mut add = |r: f64, c: f64| {
+        if r + c > 0.0 {
+            value += (r / n - c / m).powi(2) * n * m / (r + c);
+            cells += 1.0;
+        }
+    };
+    for (r, c) in reference.iter().zip(current).map(|(r, c)| (r * n, c * m)) {
+        if (r + c) * smaller < LEAST {
+            rare = (rare.0 + r, rare.1 + c);
+        } else {
+            add(r, c);
+        }
+    }
+    add(rare.0, rare.1);
+    errors_of(ChiSquared::new((cells - 1.0f64).max(1.0)).map_or(1.0, |distribution| distribution.sf(value.max(0.0))))
 }

@@ -33,7 +33,7 @@ use crate::tally::FieldTally;
 
 use curve::{Curve, Range, points};
 use facts::{Categories, Facts, Field, Numbers};
-use gap::{CONTRADICTED, Gap, explained, share_errors, trust};
+use gap::{CONTRADICTED, Gap, SURELY, errors_of, errors_of_categories, explained, share_errors, trust};
 use moments::Moments;
 pub use rank::{Weight, rank};
 use words::{counted, join, percent, times};
@@ -174,7 +174,7 @@ const CAUSES: &[fn(&Facts) -> Vec<Likely>] = &[
 pub fn likely(scene: &Scene) -> Vec<Likely> {
     let facts = Facts::new(scene);
     let mut found: Vec<Likely> = CAUSES.iter().flat_map(|cause| cause(&facts)).collect();
-    found.retain(|one| one.confidence > 0.0);
+    found.retain(|one| drift::explains_more(&facts, one));
     // The order is stable, so that the same scene always has the same causes.
     found.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut explained: BTreeSet<String> = BTreeSet::new();

@@ -33,6 +33,8 @@ struct Gain {
     is_outside: bool,
     /// Whether several values are taken for one, for all that is known.
     is_surely_one: bool,
+    /// Whether all that is known of it is that it is between two values, outside of which the reference has none.
+    is_in_gap: bool,
     /// How far the others are from what they were, among themselves.
     rest: Gap,
     explained: f64,
@@ -70,16 +72,15 @@ fn of_numbers(numbers: &Numbers) -> Option<Gain> {
     };
     let is_one = numbers.now.is_constant() || cell % 2 == 1 || if is_outside { spread.abs() < 0.02 } else { now < ALL };
     let value = |known: f64| {
-        let known_to_be = if numbers.now.is_constant() {
-            Some(numbers.now.min)
-        } else if cell == 0 {
+        let known_to_be = if numbers.now.is_constant() || cell == 0 {
             Some(numbers.now.min)
         } else if is_outside {
             Some(numbers.now.max)
         } else {
             None
         };
-        known_to_be.map_or(low <= known && known <= high, |value| value == known)
+        let is_in_cell = if cell % 2 == 1 { known == low } else { low < known && known < high };
+        known_to_be.map_or(is_in_cell, |value| value == known)
     };
     Some(Gain {
         before,
@@ -89,6 +90,7 @@ fn of_numbers(numbers: &Numbers) -> Option<Gain> {
         stands_for_none: NUMBERS_FOR_NONE.into_iter().any(value),
         is_outside,
         is_surely_one: is_one,
+        is_in_gap: current.grid.is_exact() && !is_outside && cell % 2 == 0 && !numbers.now.is_constant(),
         rest: of_rest(after, part, reference.n, current.n),
         explained: explained(&numbers.gap, &after),
         effective_cells: numbers.effective_cells(),
@@ -121,6 +123,7 @@ fn of_categories(categories: &Categories) -> Option<Gain> {
         stands_for_none: TEXTS_FOR_NONE.contains(&name.trim().to_lowercase().as_str()),
         is_outside,
         is_surely_one: !is_outside || commonest >= 0.95 * now,
+        is_in_gap: false,
         rest: of_rest(after, part, categories.n, categories.m),
         explained: explained(&categories.gap, &after),
         effective_cells: categories.effective_cells(),
@@ -162,11 +165,10 @@ fn told(field: &Field, gain: &Gain) -> Option<Likely> {
         (_, true) => 0.85 - 0.35 * chance,
         _ => 0.9 - 0.6 * chance,
     };
-    let fits = if gain.rest.is_real() && gain.rest.distance > 0.1 {
-        CONTRADICTED.max(1.0 - gain.rest.distance * 2.0).min(gain.explained)
-    } else {
-        gain.explained
-    };
+    let unlike = if gain.rest.is_real() { CONTRADICTED.max(1.0 - 2.0 * gain.rest.distance) } else { 1.0 };
+    // Between two whole numbers there may be any number of others.
+    let in_gap = if gain.is_in_gap { 0.6 } else { 1.0 };
+    let fits = gain.explained * unlike * in_gap;
     let cause = if is_none { Cause::NullSpike } else { Cause::StuckValue };
     let place = match (gain.is_outside, is_none) {
         (true, _) => "one value that the reference does not have",

@@ -114,7 +114,7 @@ fn of_categories(a: &Categories, b: &Categories) -> Option<Fit> {
         return None;
     }
     let part = ((part_a + part_b) / 2.0).min(1.0);
-    Some(Fit { part, explained: from_a.min(from_b), errors: a.gap.errors().min(b.gap.errors()) })
+    Some(Fit { part, explained: from_a.min(from_b), errors: a.errors.min(b.errors) })
 }
 
 /// How much of a column's change is gone if a part of its rows are taken from the other, and what part that is.

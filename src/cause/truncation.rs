@@ -1,10 +1,12 @@
 //! Values are cut off beyond a bound, gathered on it, or told more coarsely.
 
-use super::{Cause, Facts, Field, Gap, Likely, Numbers, counted, explained, percent, trust};
+use super::{Cause, Curve, Facts, Field, Gap, Likely, Numbers, counted, explained, percent, trust};
 
 /// What was beyond a bound in the reference, at the least and at the most, for its loss to be told.
 const LEAST: f64 = 0.004;
 const MOST: f64 = 0.7;
+/// Of values that are gone, rather than gathered on the bound, more than half cannot be told from a smaller unit.
+const MOST_GONE: f64 = 0.5;
 /// How many rows would have to be beyond the bound, by the reference.
 const LEAST_ROWS: f64 = 12.0;
 
@@ -60,6 +62,9 @@ fn cut(field: &Field, numbers: &Numbers) -> Option<Likely> {
         (1.0 / (reference.n * left) + 1.0 / current.n).sqrt(),
     );
     let is_gathered = gathered.distance <= gone.distance;
+    if !is_gathered && lost > MOST_GONE {
+        return None;
+    }
     let after = if is_gathered { gathered } else { gone };
     let fits = fit(numbers, &after);
     // How improbable it is that nothing is beyond by chance, and how far the distribution is off.
@@ -94,12 +99,21 @@ fn fit(numbers: &Numbers, after: &Gap) -> f64 {
 /// Values are on far fewer levels than the reference's, and else where they were.
 fn coarse(field: &Field, numbers: &Numbers) -> Option<Likely> {
     /// A step is no more than this share of the rows: else hardly any values are left to tell it by.
-    const WIDEST: f64 = 0.4;
+    const WIDEST: f64 = 0.3;
     let (reference, current) = (&numbers.reference, &numbers.current);
-    let cells = || 0..current.cells();
-    let expected: f64 = cells().map(|cell| -(-reference.share(cell) * current.n).exp_m1()).sum();
-    let levels = cells().filter(|&cell| current.share(cell) > 0.0).count() as f64;
-    let widest = cells().map(|cell| current.share(cell)).fold(0.0, f64::max);
+    // A value of a grid was chosen from a reference, and none is met again where numbers are continuous.
+    let levels_of = |curve: &Curve| -> Vec<f64> {
+        (0..curve.cells()).step_by(2).map(|cell| curve.through(cell + 1) - curve.before(cell)).collect()
+    };
+    let (usual, now) = (levels_of(reference), levels_of(current));
+    let expected: f64 = usual.iter().map(|share| -(-share * current.n).exp_m1()).sum();
+    let levels = now.iter().filter(|share| **share > 0.0).count() as f64;
+    let widest = now.iter().copied().fold(0.0, f64::max);
+    // Coarse numbers reach as far as fine ones: else they are few because they are near one another.
+    let spread = numbers.now.deviation / numbers.before.deviation;
+    if !(0.75..1.34).contains(&spread) {
+        return None;
+    }
     let is_coarse = levels >= 3.0 && levels <= 0.5 * expected && widest <= WIDEST;
     // Rounding moves no more rows past a level than one step holds.
     let step = Gap { distance: (numbers.gap.distance - 1.2 * widest).max(0.0), noise: numbers.gap.noise };

@@ -59,7 +59,7 @@ const MOST_ERRORS: f64 = 3.3;
 /// A factor that is not known, and less than this, is rather how the world has changed.
 const LEAST_UNKNOWN: f64 = 5.0;
 /// Only a part of the rows is told from the rest if their factor is at least this.
-const LEAST_OF_PART: f64 = 5.0;
+const LEAST_OF_PART: f64 = 9.9;
 /// The smallest part of rows that is looked for.
 const LEAST_PART: f64 = 0.02;
 
@@ -100,10 +100,15 @@ fn of_field(field: &Field, numbers: &Numbers) -> Option<Likely> {
             let quality = 0.95 / (1.0 + coincidence(numbers, &fit));
             (fit, quality)
         }
-        None => match best(units().filter_map(|unit| part(numbers, unit)).collect()) {
-            Some(fit) => (fit, 0.85),
-            None => (unknown(numbers)?, 0.7),
-        },
+        None => {
+            let parts: Vec<Fit> = units().filter_map(|unit| part(numbers, unit)).filter(|fit| fit.explained > 0.5).collect();
+            // The more factors would do, the less says that it is one of them.
+            let others = parts.len().saturating_sub(1) as f64;
+            match best(parts) {
+                Some(fit) => (fit, 0.88 / (1.0 + 0.2 * others)),
+                None => (unknown(numbers)?, 0.7),
+            }
+        }
     };
     Some(Likely {
         cause: Cause::UnitChange,
