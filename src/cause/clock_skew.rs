@@ -177,7 +177,7 @@ fn of_span(numbers: &Numbers) -> Option<Turn> {
     let by = hours * hour;
     let mut at = points(numbers.reference.grid);
     at.extend(at.clone().into_iter().map(|x| x + by));
-    let after = numbers.current.from_ranges(|x| numbers.reference.at(x - by), &at, numbers.noise());
+    let after = numbers.current.gap_from_ranges(|x| numbers.reference.at(x - by), &at, numbers.noise());
     let explained = explained(&numbers.gap, &after);
     if explained < 0.7 {
         return None;

@@ -82,13 +82,13 @@ impl<'a> Curve<'a> {
     }
 
     /// The distance from what is expected through each cell of the same grid.
-    pub fn from_expected(&self, expected: impl Fn(usize) -> f64, noise: f64) -> Gap {
+    pub fn gap_from(&self, expected: impl Fn(usize) -> f64, noise: f64) -> Gap {
         let apart = |cell: usize| (self.through(cell) - expected(cell)).abs();
         Gap { distance: (0..self.cells()).map(apart).fold(0.0, f64::max), noise }
     }
 
     /// The distance from what is expected at or below these numbers, as far as both are known.
-    pub fn from_ranges(&self, expected: impl Fn(f64) -> Range, at: &[f64], noise: f64) -> Gap {
+    pub fn gap_from_ranges(&self, expected: impl Fn(f64) -> Range, at: &[f64], noise: f64) -> Gap {
         let apart = |&x: &f64| {
             let ((low, high), (expected_low, expected_high)) = (self.at(x), expected(x));
             (low - expected_high).max(expected_low - high).max(0.0)

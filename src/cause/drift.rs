@@ -14,12 +14,7 @@ pub fn of_inputs(facts: &Facts) -> Vec<Likely> {
         cause: Cause::CovariateDrift,
         subjects: vec![field.subject.to_owned()],
         confidence: OF_INPUTS * trust(field.errors()),
-        evidence: format!(
-            "{} of {} in {}",
-            percent(gap.distance),
-            counted(field.current.valued()),
-            field.subject
-        ),
+        evidence: format!("{} of {} in {}", percent(gap.distance), counted(field.current.valued()), field.subject),
     });
     told.collect()
 }
@@ -29,7 +24,8 @@ pub fn explains_more(facts: &Facts, one: &Likely) -> bool {
     const LEAST: f64 = 0.02;
     let of_it = facts.alarmed().filter(|field| one.subjects.iter().any(|subject| subject == field.subject));
     let errors = of_it.map(|field| field.errors()).fold(0.0, f64::max);
-    let as_drift = if one.cause == Cause::CovariateDrift || errors <= SURELY { LEAST } else { OF_INPUTS * trust(errors) };
+    let as_drift =
+        if one.cause == Cause::CovariateDrift || errors <= SURELY { LEAST } else { OF_INPUTS * trust(errors) };
     one.confidence >= as_drift
 }
 
@@ -54,7 +50,8 @@ pub fn of_outputs(facts: &Facts, chosen: &mut Vec<Likely>) {
     let is_explained = |subject: &str| chosen.iter().any(|one| one.subjects.iter().any(|other| other == subject));
     let is_input = |subject: &str| {
         facts.fields.iter().any(|field| {
-            field.subject == subject && matches!(field.role, Role::Feature | Role::Latency | Role::Error | Role::Attribution)
+            field.subject == subject
+                && matches!(field.role, Role::Feature | Role::Latency | Role::Error | Role::Attribution)
         })
     };
     let open = facts.scene.alarmed.iter().filter(|subject| !is_input(subject) && !is_explained(subject));
@@ -69,7 +66,9 @@ pub fn of_outputs(facts: &Facts, chosen: &mut Vec<Likely>) {
         // A model errs on bad data, and that says nothing of what the data means.
         (Some(at), ..) => return follows(chosen, at, open),
         // What was expected of the rows by their scores allows for inputs that have drifted, but not for all of it.
-        (_, drifted, Some(concept), _) => Likely { confidence: concept.confidence * if drifted.is_some() { 0.8 } else { 1.0 }, ..concept },
+        (_, drifted, Some(concept), _) => {
+            Likely { confidence: concept.confidence * if drifted.is_some() { 0.8 } else { 1.0 }, ..concept }
+        }
         (_, Some(at), ..) => return follows(chosen, at, open),
         (_, None, None, Some(label)) => label,
         _ => return,

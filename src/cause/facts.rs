@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::moments::kurtosis;
-use super::{Compared, Curve, Gap, Moments, Scene, errors_of_categories};
+use super::{Compared, Curve, Gap, Moments, Scene, errors_of_categories, share_errors};
 use crate::grid::{Axis, Vocabulary};
 use crate::schema::Role;
 use crate::tally::category::CategoryTally;
@@ -117,7 +117,7 @@ impl<'a> Numbers<'a> {
     fn new(reference: Curve<'a>, current: Curve<'a>) -> Option<Numbers<'a>> {
         let (before, now) = (Moments::of(reference.tally)?, Moments::of(current.tally)?);
         let noise = (1.0 / reference.n + 1.0 / current.n).sqrt();
-        let gap = current.from_expected(|cell| reference.through(cell), noise);
+        let gap = current.gap_from(|cell| reference.through(cell), noise);
         let kurtosis = kurtosis(reference.tally, reference.grid, &before);
         Some(Numbers { reference, current, before, now, kurtosis, gap })
     }
@@ -135,11 +135,7 @@ impl<'a> Numbers<'a> {
 }
 
 impl<'a> Categories<'a> {
-    fn new(
-        vocabulary: &'a Vocabulary,
-        before: &'a CategoryTally,
-        now: &'a CategoryTally,
-    ) -> Option<Categories<'a>> {
+    fn new(vocabulary: &'a Vocabulary, before: &'a CategoryTally, now: &'a CategoryTally) -> Option<Categories<'a>> {
         let (n, m) = (before.n() as f64, now.n() as f64);
         if n < 2.0 || m < 2.0 {
             return None;
@@ -151,12 +147,14 @@ impl<'a> Categories<'a> {
         let gap = Gap::of_categories(&reference, &current, n, m);
         let unseen = now.commonest.top(usize::MAX).into_iter().map(|(name, rows)| (name, rows as f64 / m)).collect();
         let unseen_error = now.commonest.error() as f64 / m;
-        let errors = errors_of_categories(&reference, &current, n, m).max(gap.errors());
+        let last = |shares: &[f64]| shares.last().copied().unwrap_or(0.0);
+        let of_unseen = share_errors(last(&reference), n, last(&current), m);
+        let errors = errors_of_categories(&reference, &current, n, m).max(gap.errors()).max(of_unseen);
         Some(Categories { vocabulary, tally: now, reference, current, n, m, unseen, unseen_error, gap, errors })
     }
 
     /// The window's distance from other shares of the same cells.
-    pub fn from_expected(&self, expected: &[f64]) -> Gap {
+    pub fn gap_from(&self, expected: &[f64]) -> Gap {
         Gap::of_categories(expected, &self.current, self.n, self.m)
     }
 

@@ -24,7 +24,13 @@ fn of_field(field: &Field) -> Option<Likely> {
         // What is left may well be unlike, if rows do not lose their values by chance: but then by no more than they are.
         Some(gap) => {
             let fit = if gap.distance < 0.5 * (now - before) { 0.85 } else { 0.85 * CONTRADICTED.max(now - before) };
-            (fit, format!("but the values that are left are unlike as well, by {} of them at most", percent(gap.distance)))
+            (
+                fit,
+                format!(
+                    "but the values that are left are unlike as well, by {} of them at most",
+                    percent(gap.distance)
+                ),
+            )
         }
     };
     let evidence = format!(

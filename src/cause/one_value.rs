@@ -6,6 +6,9 @@ use super::{share_errors, trust};
 /// The least share of rows that one value has to gain, if it is what stands for no value, and else.
 const LEAST_OF_NONE: f64 = 0.02;
 const LEAST: f64 = 0.05;
+/// The least errors by which it has to be commoner, and the least rows.
+const LEAST_ERRORS: f64 = 3.0;
+const LEAST_ROWS: f64 = 7.5;
 /// From here on it is as good as all rows.
 const ALL: f64 = 0.9;
 
@@ -13,7 +16,20 @@ const ALL: f64 = 0.9;
 const NUMBERS_FOR_NONE: [f64; 8] = [0.0, -1.0, -9.0, -99.0, -999.0, -9999.0, -99_999.0, -999_999.0];
 /// Texts that stand for no text.
 const TEXTS_FOR_NONE: [&str; 15] = [
-    "", "null", "none", "nan", "na", "n/a", "nil", "unknown", "undefined", "missing", "other", "default", "-", "?",
+    "",
+    "null",
+    "none",
+    "nan",
+    "na",
+    "n/a",
+    "nil",
+    "unknown",
+    "undefined",
+    "missing",
+    "other",
+    "default",
+    "-",
+    "?",
     "not available",
 ];
 
@@ -33,8 +49,10 @@ struct Gain {
     is_outside: bool,
     /// Whether several values are taken for one, for all that is known.
     is_surely_one: bool,
-    /// Whether all that is known of it is that it is between two values, outside of which the reference has none.
+    /// Whether all that is known of it is that it is between two values that are far apart.
     is_in_gap: bool,
+    /// Whether there should be values beyond it, as there were, and are none.
+    is_at_end: bool,
     /// How far the others are from what they were, among themselves.
     rest: Gap,
     explained: f64,
@@ -56,45 +74,72 @@ fn of_numbers(numbers: &Numbers) -> Option<Gain> {
     let (before, now) = (reference.share(cell), current.share(cell));
     let part = (now - before) / (1.0 - before).max(f64::MIN_POSITIVE);
     let rest = |through: usize| (1.0 - part) * reference.through(through) + if through >= cell { part } else { 0.0 };
-    let after = current.from_expected(rest, numbers.noise());
+    let after = current.gap_from(rest, numbers.noise());
     let is_outside = cell == 0 || cell + 1 == current.cells();
     let (low, high) = current.grid.bounds(cell);
-    // In a gap outside, the values are one if the extreme of them is their mean.
-    let in_cell = now * current.n;
-    let spread = if cell == 0 {
-        let mean = current.tally.sum_below.value() / in_cell;
-        (mean - numbers.now.min) / (high - numbers.now.min)
-    } else if is_outside {
-        let mean = current.tally.sum_above.value() / in_cell;
-        (numbers.now.max - mean) / (numbers.now.max - low)
-    } else {
-        0.0
+    let is_in_gap = high - low > 0.1 * numbers.before.deviation;
+    let lacks = |now: f64, before: f64| now <= 0.0 && (1.0 - part) * before * current.n > 8.0 && part < ALL;
+    let is_constant = numbers.now.is_constant();
+    let outside = is_outside.then(|| Outside::of(numbers, cell, now));
+    let value = |known: f64| match &outside {
+        _ if is_constant => known == numbers.now.min,
+        Some(outside) => outside.is(known),
+        None if cell % 2 == 1 => known == low,
+        None => low < known && known < high,
     };
-    let is_one = numbers.now.is_constant() || cell % 2 == 1 || if is_outside { spread.abs() < 0.02 } else { now < ALL };
-    let value = |known: f64| {
-        let known_to_be = if numbers.now.is_constant() || cell == 0 {
-            Some(numbers.now.min)
-        } else if is_outside {
-            Some(numbers.now.max)
-        } else {
-            None
-        };
-        let is_in_cell = if cell % 2 == 1 { known == low } else { low < known && known < high };
-        known_to_be.map_or(is_in_cell, |value| value == known)
+    let stands_for_none = NUMBERS_FOR_NONE.into_iter().chain([9999.0, 999_999.0]).any(value);
+    let is_one = match &outside {
+        _ if is_constant || cell % 2 == 1 => true,
+        Some(outside) => stands_for_none || outside.is(outside.extreme),
+        None => now < ALL,
     };
     Some(Gain {
         before,
         now,
         part,
         errors: share_errors(before, reference.n, now, current.n),
-        stands_for_none: NUMBERS_FOR_NONE.into_iter().any(value),
+        stands_for_none,
         is_outside,
         is_surely_one: is_one,
-        is_in_gap: current.grid.is_exact() && !is_outside && cell % 2 == 0 && !numbers.now.is_constant(),
+        is_in_gap: is_in_gap && !is_outside && cell % 2 == 0 && !numbers.now.is_constant(),
+        is_at_end: lacks(current.before(cell), reference.before(cell))
+            || lacks(1.0 - current.through(cell), 1.0 - reference.through(cell)),
         rest: of_rest(after, part, reference.n, current.n),
         explained: explained(&numbers.gap, &after),
         effective_cells: numbers.effective_cells(),
     })
+}
+
+/// The values beyond one end of the grid, of which the sum and the extreme are known.
+struct Outside {
+    rows: f64,
+    sum: f64,
+    extreme: f64,
+    /// How far it is from the extreme to the grid.
+    reach: f64,
+    /// Values that are expected there anyway, at the most.
+    strays: f64,
+}
+
+impl Outside {
+    fn of(numbers: &Numbers, cell: usize, share: f64) -> Outside {
+        let current = &numbers.current;
+        let (low, high) = current.grid.bounds(cell);
+        let (sum, extreme, end) = if cell == 0 {
+            (current.tally.sum_below.value(), numbers.now.min, high)
+        } else {
+            (current.tally.sum_above.value(), numbers.now.max, low)
+        };
+        let strays = 6.0 * (current.n / numbers.reference.n).max(1.0);
+        Outside { rows: share * current.n, sum, extreme, reach: (extreme - end).abs(), strays }
+    }
+
+    /// Whether all of them but for a few are this one.
+    fn is(&self, value: f64) -> bool {
+        let tolerance = (self.strays / self.rows).min(0.03) * self.reach;
+        self.extreme == value && (self.sum / self.rows - value).abs() <= 0.02 * self.reach
+            || (self.sum / self.rows - value).abs() <= tolerance && self.strays < 0.03 * self.rows
+    }
 }
 
 fn of_categories(categories: &Categories) -> Option<Gain> {
@@ -108,7 +153,7 @@ fn of_categories(categories: &Categories) -> Option<Gain> {
         .enumerate()
         .map(|(other, share)| (1.0 - part) * share + if other == cell { part } else { 0.0 })
         .collect();
-    let after = categories.from_expected(&expected);
+    let after = categories.gap_from(&expected);
     let is_outside = cell + 1 == current.len();
     let name = match categories.vocabulary.values().get(cell) {
         Some(name) => name.as_str(),
@@ -124,6 +169,7 @@ fn of_categories(categories: &Categories) -> Option<Gain> {
         is_outside,
         is_surely_one: !is_outside || commonest >= 0.95 * now,
         is_in_gap: false,
+        is_at_end: false,
         rest: of_rest(after, part, categories.n, categories.m),
         explained: explained(&categories.gap, &after),
         effective_cells: categories.effective_cells(),
@@ -150,6 +196,10 @@ fn told(field: &Field, gain: &Gain) -> Option<Likely> {
         let gained = gain.part * field.current.valued() as f64 / rows;
         gone > 0.01 && (gone - gained).abs() < 0.25 * gone + 3.0 * (gone / rows).sqrt()
     };
+    // Of thousands of values, some gain by chance.
+    if gain.errors < LEAST_ERRORS || (gain.now - gain.before) * field.current.valued() as f64 <= LEAST_ROWS {
+        return None;
+    }
     let is_all = gain.part >= ALL;
     let is_none = !is_all && (gain.stands_for_none || in_place_of_nulls || gain.is_outside);
     let least = if gain.stands_for_none || in_place_of_nulls { LEAST_OF_NONE } else { LEAST };
@@ -166,9 +216,14 @@ fn told(field: &Field, gain: &Gain) -> Option<Likely> {
         _ => 0.9 - 0.6 * chance,
     };
     let unlike = if gain.rest.is_real() { CONTRADICTED.max(1.0 - 2.0 * gain.rest.distance) } else { 1.0 };
-    // Between two whole numbers there may be any number of others.
-    let in_gap = if gain.is_in_gap { 0.6 } else { 1.0 };
-    let fits = gain.explained * unlike * in_gap;
+    // In a wide gap there may be any number of values, and at an end they may have been cut off.
+    let in_gap = match (gain.is_at_end, gain.is_in_gap) {
+        (true, _) => 0.5,
+        (_, true) if gain.stands_for_none => 0.8,
+        (_, true) => 0.5,
+        _ => 1.0,
+    };
+    let fits = gain.explained.powi(2) * unlike * in_gap;
     let cause = if is_none { Cause::NullSpike } else { Cause::StuckValue };
     let place = match (gain.is_outside, is_none) {
         (true, _) => "one value that the reference does not have",

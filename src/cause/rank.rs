@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn what_the_model_relies_on_counts_for_more() {
-        let weights = [weight("a", 0.2, Some(0.9), None), weight("b", 0.5, Some(0.1), None), weight("c", 0.3, None, None)];
+        let weights =
+            [weight("a", 0.2, Some(0.9), None), weight("b", 0.5, Some(0.1), None), weight("c", 0.3, None, None)];
         assert_eq!(order(&weights), ["a", "c", "b"]);
         assert_eq!(rank(&weights).len(), 3);
     }

@@ -11,7 +11,25 @@ const COMPARED: usize = 20;
 
 pub fn likely(facts: &Facts) -> Vec<Likely> {
     let alarmed = facts.alarmed().filter_map(|field| Some((field, field.categories.as_ref()?)));
-    alarmed.filter_map(|(field, categories)| renamed(field, categories).or_else(|| permuted(field, categories))).collect()
+    let told = alarmed.filter_map(|(field, categories)| {
+        let told = renamed(field, categories).or_else(|| permuted(field, categories))?;
+        // Names that another column has are rather its than new ones.
+        let confidence = told.confidence * (1.0 - 0.8 * of_others(facts, field, categories));
+        Some(Likely { confidence, ..told })
+    });
+    told.collect()
+}
+
+/// The share of the rows with new names whose name another column's reference has.
+fn of_others(facts: &Facts, field: &Field, categories: &Categories) -> f64 {
+    let all: f64 = categories.unseen.iter().map(|(_, share)| share).sum();
+    let in_column = |other: &Field| -> Option<f64> {
+        let vocabulary = other.categories.as_ref().filter(|_| other.subject != field.subject)?.vocabulary;
+        let is_known = |name: &str| vocabulary.cell(name).is_some();
+        let known = categories.unseen.iter().filter(|(name, _)| is_known(name)).map(|(_, share)| share);
+        Some(known.sum::<f64>() / all.max(f64::MIN_POSITIVE))
+    };
+    facts.fields.iter().filter_map(in_column).fold(0.0, f64::max)
 }
 
 /// Categories that have gone, and others that have come in their place.
@@ -129,7 +147,9 @@ impl Spelling {
         }
         // Names that are cut are all of one length, but for those that were short enough.
         let longest = new_names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let cut = |name: &str| if name.chars().count() > longest { name.chars().take(longest).collect() } else { String::new() };
+        let cut = |name: &str| {
+            if name.chars().count() > longest { name.chars().take(longest).collect() } else { String::new() }
+        };
         if longest >= 2 {
             ways.push(matched(CUT, &cut, &same));
         }
@@ -170,12 +190,8 @@ fn permuted(field: &Field, categories: &Categories) -> Option<Likely> {
         shares.sort_by(|a, b| b.total_cmp(a));
         shares
     };
-    let after = Gap::of_categories(
-        &sorted(&categories.reference),
-        &sorted(&categories.current),
-        categories.n,
-        categories.m,
-    );
+    let after =
+        Gap::of_categories(&sorted(&categories.reference), &sorted(&categories.current), categories.n, categories.m);
     let explained = explained(&categories.gap, &after);
     // Sorting brings any two lists of shares nearer, so that it must bring them all the way.
     if explained < 0.85 || after.distance > 0.3 * categories.gap.distance {

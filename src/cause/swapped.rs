@@ -17,7 +17,7 @@ pub fn likely(facts: &Facts) -> Vec<Likely> {
     let mut found = Vec::new();
     for (place, a) in changed.iter().enumerate() {
         for b in &changed[place + 1..] {
-            if a.is_alarmed || b.is_alarmed {
+            if (a.is_alarmed || b.is_alarmed) && a.role == b.role {
                 found.extend(of_pair(a, b));
             }
         }
@@ -94,7 +94,7 @@ fn with_part(own: &Numbers, other: &Numbers, part: f64) -> f64 {
     };
     let mut at = points(own.reference.grid);
     at.extend(points(other.reference.grid));
-    let after = own.current.from_ranges(mixed, &at, own.noise());
+    let after = own.current.gap_from_ranges(mixed, &at, own.noise());
     let is_reached = reaches(&own.current, &other.reference) || part < 1.0;
     if is_reached { explained(&own.gap, &after) } else { 0.0 }
 }
@@ -109,6 +109,9 @@ fn of_categories(a: &Categories, b: &Categories) -> Option<Fit> {
     if !a.gap.is_real() || !b.gap.is_real() {
         return None;
     }
+    if !has_gained_from(a, b) || !has_gained_from(b, a) {
+        return None;
+    }
     let ((from_a, part_a), (from_b, part_b)) = (towards(a, b)?, towards(b, a)?);
     if (part_a - part_b).abs() > 0.15 || part_a.min(part_b) < LEAST {
         return None;
@@ -117,11 +120,19 @@ fn of_categories(a: &Categories, b: &Categories) -> Option<Fit> {
     Some(Fit { part, explained: from_a.min(from_b), errors: a.errors.min(b.errors) })
 }
 
+/// Whether the category that gained the most is one of the other's, which tells most pairs apart at once.
+fn has_gained_from(own: &Categories, other: &Categories) -> bool {
+    let known = own.vocabulary.values().iter().zip(&own.reference).zip(&own.current);
+    let known = known.map(|((name, before), now)| (name.as_str(), now - before));
+    let unseen = own.unseen.first().map(|(name, share)| (name.as_str(), *share));
+    let most = known.chain(unseen).max_by(|a, b| a.1.total_cmp(&b.1));
+    most.is_some_and(|(name, _)| other.vocabulary.cell(name).is_some())
+}
+
 /// How much of a column's change is gone if a part of its rows are taken from the other, and what part that is.
 fn towards(own: &Categories, other: &Categories) -> Option<(f64, f64)> {
     let (now, before, theirs) = (own.current_by_name(), own.reference_by_name(), other.reference_by_name());
-    let names: BTreeSet<&str> =
-        now.keys().chain(before.keys()).chain(theirs.keys()).copied().collect();
+    let names: BTreeSet<&str> = now.keys().chain(before.keys()).chain(theirs.keys()).copied().collect();
     let share = |of: &BTreeMap<&str, f64>, name: &str| of.get(name).copied().unwrap_or(0.0);
     let (mut both, mut square) = (0.0, 0.0);
     for name in &names {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Categories, Cause, Compared, Facts, Field, Gap, Likely, Numbers, Sliced, counted, explained, percent, trust};
+use super::{
+    Categories, Cause, Compared, Facts, Field, Gap, Likely, Numbers, Sliced, counted, explained, percent, trust,
+};
 use crate::schema::Role;
 use crate::tally::FieldTally;
 
@@ -48,8 +50,7 @@ fn of_dimension(facts: &Facts, dimension: &str) -> Option<Likely> {
     let denies = |one: &&Weighed| one.after.is_real() && one.after.distance > 1.3 * one.before.distance;
     let denied = weighed.iter().filter(denies).count() as f64;
     let of_own = facts.alarmed().filter(|field| is_own(field.subject)).map(|field| field.subject);
-    let subjects: Vec<String> =
-        moved.iter().map(|one| one.subject).chain(of_own).map(str::to_owned).collect();
+    let subjects: Vec<String> = moved.iter().map(|one| one.subject).chain(of_own).map(str::to_owned).collect();
     if subjects.is_empty() {
         return None;
     }
@@ -66,7 +67,13 @@ fn of_dimension(facts: &Facts, dimension: &str) -> Option<Likely> {
         (0.93 * fit, rest)
     };
     let against = moved.len() as f64 / (moved.len() as f64 + denied).max(1.0);
-    let against = if moved.is_empty() && denied > 0.0 { 0.4 } else if moved.is_empty() { 1.0 } else { against };
+    let against = if moved.is_empty() && denied > 0.0 {
+        0.4
+    } else if moved.is_empty() {
+        1.0
+    } else {
+        against
+    };
     Some(Likely {
         cause: Cause::TrafficMix,
         subjects,
@@ -114,7 +121,9 @@ fn weigh<'a>(field: &Field<'a>, slices: &[&Sliced], now: &[f64]) -> Option<Weigh
     };
     let (before, after) = match (&field.numbers, &field.categories) {
         (Some(numbers), _) => (numbers.gap, of_numbers(numbers, &of_cells(numbers.current.cells()), as_if)),
-        (_, Some(categories)) => (categories.gap, of_categories(categories, &of_cells(categories.current.len()), as_if)),
+        (_, Some(categories)) => {
+            (categories.gap, of_categories(categories, &of_cells(categories.current.len()), as_if))
+        }
         _ => return None,
     };
     Some(Weighed { subject: field.subject, is_alarmed: field.is_alarmed, before, after })
@@ -130,7 +139,7 @@ fn of_numbers(numbers: &Numbers, shares: &[f64], as_if: f64) -> Gap {
         })
         .collect();
     let through = |cell: usize| sums.get(cell).copied().unwrap_or(1.0);
-    numbers.current.from_expected(through, (as_if + 1.0 / numbers.current.n).sqrt())
+    numbers.current.gap_from(through, (as_if + 1.0 / numbers.current.n).sqrt())
 }
 
 fn of_categories(categories: &Categories, shares: &[f64], as_if: f64) -> Gap {

@@ -35,7 +35,10 @@ fn cut(field: &Field, numbers: &Numbers) -> Option<Likely> {
     let (first, last) = (grid.cell(numbers.now.min), grid.cell(numbers.now.max));
     let bound = Bound {
         below: beyond(reference.guess(numbers.now.min), first),
-        above: beyond(1.0 - if last % 2 == 1 { reference.through(last) } else { reference.guess(numbers.now.max) }, last),
+        above: beyond(
+            1.0 - if last % 2 == 1 { reference.through(last) } else { reference.guess(numbers.now.max) },
+            last,
+        ),
     };
     let lost = bound.below + bound.above;
     if lost <= 0.0 || lost > MOST {
@@ -43,7 +46,7 @@ fn cut(field: &Field, numbers: &Numbers) -> Option<Likely> {
     }
     let has = |share: f64| share > 0.0;
     // Those that were beyond are on the bound now.
-    let gathered = current.from_expected(
+    let gathered = current.gap_from(
         |cell| match cell {
             _ if has(bound.above) && cell >= last => 1.0,
             _ if has(bound.below) && cell < first => 0.0,
@@ -53,7 +56,7 @@ fn cut(field: &Field, numbers: &Numbers) -> Option<Likely> {
     );
     // Those that were beyond are gone. Nothing is known of where the bound itself is but that it is no nearer.
     let left = 1.0 - lost;
-    let gone = current.from_expected(
+    let gone = current.gap_from(
         |cell| match cell {
             _ if has(bound.above) && cell >= last => 1.0,
             _ if has(bound.below) && cell < first => 0.0,
@@ -74,18 +77,22 @@ fn cut(field: &Field, numbers: &Numbers) -> Option<Likely> {
         (true, false) => "below a bound",
         _ => "above a bound",
     };
-    let now = if is_gathered { "as many have gathered on it" } else { "they are gone" };
+    let (absent_before, absent_now) = field.absent();
+    let has_become_null = absent_now - absent_before > lost / 2.0;
+    let now = match (is_gathered, has_become_null) {
+        (true, _) => "as many have gathered on it",
+        (false, true) => "about as many rows have no value now",
+        (false, false) => "they are gone",
+    };
     Some(Likely {
         cause: Cause::Truncation,
         subjects: vec![field.subject.to_owned()],
         confidence: 0.93 * fits * trust(errors),
         evidence: format!(
-            "no value of {} is {side} beyond which {} of the reference's are; {now}, and the others are as before",
+            "no value of {} is {side}, beyond which {} of the reference's are; {now}, and the others are as before",
             counted(current.tally.n()),
             percent(lost),
-        )
-        .replace("two bounds beyond which", "two bounds, beyond which")
-        .replace("a bound beyond which", "a bound, beyond which"),
+        ),
     })
 }
 
@@ -93,7 +100,8 @@ fn cut(field: &Field, numbers: &Numbers) -> Option<Likely> {
 fn fit(numbers: &Numbers, after: &Gap) -> f64 {
     let explained = explained(&numbers.gap, after);
     let within_chance = (1.0 - (after.errors() - 1.4) / 1.2).clamp(0.0, 1.0);
-    if numbers.gap.is_real() { explained } else { explained.min(within_chance) }
+    // What is left of a large difference speaks against a bound more than the rest speaks for it.
+    if numbers.gap.is_real() { explained * explained } else { explained.min(within_chance) }
 }
 
 /// Values are on far fewer levels than the reference's, and else where they were.

@@ -65,7 +65,10 @@ const LEAST_PART: f64 = 0.02;
 
 pub fn likely(facts: &Facts) -> Vec<Likely> {
     let alarmed = facts.alarmed().filter_map(|field| Some((field, field.numbers.as_ref()?)));
-    alarmed.filter(|(_, numbers)| numbers.gap.is_real()).filter_map(|(field, numbers)| of_field(field, numbers)).collect()
+    alarmed
+        .filter(|(_, numbers)| numbers.gap.is_real())
+        .filter_map(|(field, numbers)| of_field(field, numbers))
+        .collect()
 }
 
 fn units() -> impl Iterator<Item = Unit> {
@@ -101,7 +104,8 @@ fn of_field(field: &Field, numbers: &Numbers) -> Option<Likely> {
             (fit, quality)
         }
         None => {
-            let parts: Vec<Fit> = units().filter_map(|unit| part(numbers, unit)).filter(|fit| fit.explained > 0.5).collect();
+            let parts: Vec<Fit> =
+                units().filter_map(|unit| part(numbers, unit)).filter(|fit| fit.explained > 0.5).collect();
             // The more factors would do, the less says that it is one of them.
             let others = parts.len().saturating_sub(1) as f64;
             match best(parts) {
@@ -184,7 +188,7 @@ fn gap_in(numbers: &Numbers, unit: Unit, part: f64) -> Gap {
     };
     let mut at = points(numbers.reference.grid);
     at.extend(at.clone().into_iter().map(|x| unit.factor * x + unit.offset));
-    numbers.current.from_ranges(expected, &at, numbers.noise())
+    numbers.current.gap_from_ranges(expected, &at, numbers.noise())
 }
 
 /// The share of the reference that would be at or below a number in another unit.
@@ -224,7 +228,8 @@ fn part(numbers: &Numbers, unit: Unit) -> Option<Fit> {
     let square = of_part(1.0, factor * factor);
     let own_square = before.deviation.powi(2) + before.mean.powi(2);
     let deviation = (square * own_square - magnitude * magnitude).max(0.0).sqrt();
-    let error = (deviation.powi(2) / now.n + (magnitude / before.magnitude * before.magnitude_deviation).powi(2) / before.n)
+    let error = (deviation.powi(2) / now.n
+        + (magnitude / before.magnitude * before.magnitude_deviation).powi(2) / before.n)
         .sqrt();
     let of_magnitude = (now.magnitude - magnitude).abs() / error.max(f64::MIN_POSITIVE);
     let now_square = now.deviation.powi(2) + now.mean.powi(2);
@@ -263,6 +268,8 @@ fn evidence(field: &Field, fit: &Fit) -> String {
     }
     let changed = if factor == -1.0 {
         "the sign of all values is reversed".to_owned()
+    } else if factor < 0.0 {
+        format!("the values are {about}{} times the reference's", times(factor))
     } else if factor == 1.0 {
         "all values are moved by the same".to_owned()
     } else if offset != 0.0 {

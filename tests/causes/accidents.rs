@@ -260,8 +260,9 @@ fn covariate(table: &mut Table, base: Base, strength: usize, random: &mut Pcg64M
     let is_whole = matches!(base, Base::Integers | Base::Discretised);
     let whole = |x: f64| if is_whole { (2.0 * x).round() / 2.0 } else { x };
     let whole = |x: f64| if base == Base::Integers { x.round().max(0.0) } else { whole(x) };
-    let way = below(3, random);
+    let way = below(5, random);
     let by = [0.35, 0.6, 1.0][strength];
+    let factor = if base == Base::Uniform { 1.0 + 0.3 * by } else { (0.8 * by * (0.5 + uniform(random))).exp() };
     let part = [0.15, 0.25, 0.4][strength];
     each_number(table, "target", |x| {
         let normal: f64 = StandardNormal.sample(random);
@@ -271,6 +272,9 @@ fn covariate(table: &mut Table, base: Base, strength: usize, random: &mut Pcg64M
             // Others have come.
             1 if uniform(random) < part => mean + deviation * (1.5 + 0.6 * normal),
             1 => x,
+            // Everybody has more by the same, or as many times as much, as after an inflation.
+            2 => x + by * deviation,
+            3 => factor * x,
             // It spreads farther about a middle that moves.
             _ => mean + (x - mean) * (1.0 + 0.5 * by) + 0.5 * by * deviation,
         }))

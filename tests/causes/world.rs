@@ -67,11 +67,12 @@ impl Base {
             Base::Categories(most) => {
                 let sum: f64 = (1..=most).map(|place| 1.0 / place as f64).sum();
                 let mut left = uniform(random) * sum;
-                (1..most).position(|place| {
-                    left -= 1.0 / place as f64;
-                    left < 0.0
-                })
-                .unwrap_or(most - 1) as f64
+                (1..most)
+                    .position(|place| {
+                        left -= 1.0 / place as f64;
+                        left < 0.0
+                    })
+                    .unwrap_or(most - 1) as f64
             }
         }
     }
@@ -238,20 +239,23 @@ pub struct Window {
     pub alarmed: Vec<&'static str>,
 }
 
+/// A field of this world as it is given to be explained.
+pub fn compared<'a>(
+    subject: &'a str,
+    axis: &'a Axis,
+    reference: &'a FieldTally,
+    current: &'a FieldTally,
+) -> Compared<'a> {
+    let role = if subject == "score" { Role::Score } else { Role::Feature };
+    Compared { subject, role, axis, reference, current }
+}
+
 /// What is told of a window; `None` where nothing that has befallen it raises an alarm.
 pub fn told(axes: &BTreeMap<&'static str, Axis>, reference: &Counted, window: &Window) -> Option<Vec<Likely>> {
     let current = count(&window.table, axes);
-    let role = |subject: &str| if subject == "score" { Role::Score } else { Role::Feature };
-    let compared = |reference: &'static str| (reference, role(reference));
-    let pair = |subject, before, now| {
-        let (subject, role) = compared(subject);
-        Compared { subject, role, axis: &axes[subject], reference: before, current: now }
-    };
-    let fields: Vec<Compared> = reference
-        .fields
-        .iter()
-        .map(|(subject, before)| pair(*subject, before, &current.fields[subject]))
-        .collect();
+    let whole =
+        |(subject, before): (&&'static str, _)| compared(subject, &axes[subject], before, &current.fields[subject]);
+    let fields: Vec<Compared> = reference.fields.iter().map(whole).collect();
     let mut alarmed: BTreeSet<&str> = window.alarmed.iter().copied().collect();
     alarmed.extend(fields.iter().filter(|field| is_alarmed(field)).map(|field| field.subject));
     if !alarmed.contains(window.subject) {
@@ -262,7 +266,11 @@ pub fn told(axes: &BTreeMap<&'static str, Axis>, reference: &Counted, window: &W
         name,
         reference_rows: before.0,
         rows: now.0,
-        fields: before.1.iter().map(|(subject, before)| pair(*subject, before, &now.1[subject])).collect(),
+        fields: before
+            .1
+            .iter()
+            .map(|(subject, before)| compared(subject, &axes[subject], before, &now.1[subject]))
+            .collect(),
     });
     let slices = slices.collect();
     Some(likely(&Scene { fields, alarmed, slices, clock: window.clock, outcomes: window.outcomes }))
