@@ -189,16 +189,18 @@ fn any_text() -> impl Strategy<Value = Result<String, Absent>> {
 fn any_table() -> impl Strategy<Value = world::Table> {
     let row = (any_number(), any_number(), any_text(), any_text(), 0..COUNTRIES.len());
     prop::collection::vec(row, 0..60).prop_map(|rows| {
-        let texts =
-            |text: fn(&(_, _, Result<String, Absent>, Result<String, Absent>, usize)) -> Result<String, Absent>| {
-                Cells::Texts(rows.iter().map(text).collect())
-            };
+        let (mut text, mut other, mut country) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            text.push(row.2.clone());
+            other.push(row.3.clone());
+            country.push(Ok(COUNTRIES[row.4].to_owned()));
+        }
         world::Table::from([
             ("number", Cells::Numbers(rows.iter().map(|row| row.0).collect())),
             ("score", Cells::Numbers(rows.iter().map(|row| row.1).collect())),
-            ("text", texts(|row| row.2.clone())),
-            ("other", texts(|row| row.3.clone())),
-            ("country", texts(|row| Ok(COUNTRIES[row.4].to_owned()))),
+            ("text", Cells::Texts(text)),
+            ("other", Cells::Texts(other)),
+            ("country", Cells::Texts(country)),
         ])
     })
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::moments::kurtosis;
-use super::{Compared, Curve, Gap, Moments, Scene, errors_of_categories, share_errors};
+use super::{Compared, Curve, Gap, Moments, Scene, errors_of_categories, kurtosis, share_errors};
 use crate::grid::{Axis, Vocabulary};
 use crate::schema::Role;
 use crate::tally::category::CategoryTally;

@@ -4,6 +4,33 @@
 //! what the window would look like if it had befallen the reference, with as few free numbers as it can, and is as likely
 //! as the difference it leaves unexplained is small. What samples of these sizes differ by anyway explains nothing and
 //! needs no explanation, so a window of a hundred rows gives little confidence in anything.
+//!
+//! A new cause is one file and one row of [`CAUSES`].
+//!
+//! How often it is right is measured by the test `causes`, which prints a table for each size of windows: `cargo test
+//! --test tests causes -- --nocapture`. Accidents of three strengths befall columns of nine distributions, numeric and
+//! categorical, of which a reference of 5000 rows is all that is known. Of windows of 2000 rows that raised an alarm, with
+//! `SEEDS` at 40,000 to 40,009, this was told first:
+//!
+//! | truth | right | of | told as something else | 500 rows | 10,000 rows |
+//! |---|--:|--:|---|--:|--:|
+//! | unit change | 95.6 % | 180 | covariate drift 8 | 89.2 % | 96.7 % |
+//! | null spike | 100 % | 270 | | 99.3 % | 100 % |
+//! | re-encoded categories | 100 % | 90 | | 100 % | 100 % |
+//! | swapped columns | 100 % | 270 | | 95.9 % | 100 % |
+//! | stuck value | 92.6 % | 270 | covariate drift 20 | 92.8 % | 92.2 % |
+//! | truncation | 96.3 % | 269 | covariate drift 10 | 91.9 % | 95.2 % |
+//! | clock skew | 100 % | 269 | | 88.6 % | 100 % |
+//! | traffic mix | 100 % | 208 | | 100 % | 100 % |
+//! | covariate drift | 96.3 % | 269 | unit change 7, truncation 2, stuck value 1 | 90.7 % | 98.5 % |
+//! | label drift | 100 % | 270 | | 99.3 % | 100 % |
+//! | concept drift | 100 % | 270 | | 91.9 % | 100 % |
+//! | nothing | 100 % | 270 | | 100 % | 100 % |
+//!
+//! Of alarmed windows of 100 rows it is right in four of five, and where it is wrong it has a confidence of 0.23 on
+//! average. What goes wrong at any size is what counts do not tell apart: one of three categories
+//! that gains may be stuck; a factor of 1.6 about nought may be miles, or a world that has spread; and amounts that have
+//! grown may by chance have grown 2.54 times.
 
 // What several of them need.
 mod curve;
@@ -34,7 +61,7 @@ use crate::tally::FieldTally;
 use curve::{Curve, Range, points};
 use facts::{Categories, Facts, Field, Numbers};
 use gap::{CONTRADICTED, Gap, SURELY, errors_of, errors_of_categories, explained, share_errors, trust};
-use moments::Moments;
+use moments::{Moments, kurtosis};
 pub use rank::{Weight, rank};
 use words::{counted, join, percent, times};
 

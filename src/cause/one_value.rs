@@ -83,14 +83,16 @@ fn of_numbers(numbers: &Numbers) -> Option<Gain> {
     let outside = is_outside.then(|| Outside::of(numbers, cell, now));
     let value = |known: f64| match &outside {
         _ if is_constant => known == numbers.now.min,
-        Some(outside) => outside.is(known),
+        Some(outside) => outside.is_mostly(known),
         None if cell % 2 == 1 => known == low,
         None => low < known && known < high,
     };
     let stands_for_none = NUMBERS_FOR_NONE.into_iter().chain([9999.0, 999_999.0]).any(value);
     let is_one = match &outside {
         _ if is_constant || cell % 2 == 1 => true,
-        Some(outside) => stands_for_none || outside.is(outside.extreme),
+        // All rows are of one value only if the extremes are, and these are not.
+        Some(_) if now > 0.999 => false,
+        Some(outside) => stands_for_none || outside.is_only(outside.extreme),
         None => now < ALL,
     };
     Some(Gain {
@@ -134,11 +136,15 @@ impl Outside {
         Outside { rows: share * current.n, sum, extreme, reach: (extreme - end).abs(), strays }
     }
 
-    /// Whether all of them but for a few are this one.
-    fn is(&self, value: f64) -> bool {
-        let tolerance = (self.strays / self.rows).min(0.03) * self.reach;
-        self.extreme == value && (self.sum / self.rows - value).abs() <= 0.02 * self.reach
-            || (self.sum / self.rows - value).abs() <= tolerance && self.strays < 0.03 * self.rows
+    /// Whether all of them are this one, but for what rounding makes of their sum.
+    fn is_only(&self, value: f64) -> bool {
+        (self.sum - self.rows * value).abs() <= 1e-9 * (self.rows * value).abs()
+    }
+
+    /// Whether all of them but for a few are this one, which is known to be met.
+    fn is_mostly(&self, value: f64) -> bool {
+        let tolerance = self.strays / self.rows * self.reach;
+        self.is_only(value) || (self.strays < 0.03 * self.rows && (self.sum / self.rows - value).abs() <= tolerance)
     }
 }
 

@@ -74,7 +74,7 @@ mod tests {
             weight("b", 0.5, Some(0.0), Some(0.2)),
             weight("c", 0.3, Some(0.4), Some(0.1)),
         ];
-        assert_eq!(order(&weights), ["c", "a", "b"].map(String::from).to_vec());
+        assert_eq!(order(&weights), ["c", "b", "a"]);
         assert!(rank(&weights).iter().all(|(_, product)| product.is_finite()));
         assert!(rank(&[]).is_empty());
     }

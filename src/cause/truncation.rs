@@ -101,7 +101,8 @@ fn fit(numbers: &Numbers, after: &Gap) -> f64 {
     let explained = explained(&numbers.gap, after);
     let within_chance = (1.0 - (after.errors() - 1.4) / 1.2).clamp(0.0, 1.0);
     // What is left of a large difference speaks against a bound more than the rest speaks for it.
-    if numbers.gap.is_real() { explained * explained } else { explained.min(within_chance) }
+    let left = if after.is_real() { 0.7 } else { 1.0 };
+    if numbers.gap.is_real() { left * explained * explained } else { explained.min(within_chance) }
 }
 
 /// Values are on far fewer levels than the reference's, and else where they were.
