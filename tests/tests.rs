@@ -42,6 +42,9 @@ mod backtest;
 /// Every gate raises as many false alarms as it says.
 mod calibration;
 
+/// What has probably happened is told from counts, and how often that is right.
+mod causes;
+
 /// Learnt references begin where learning ends.
 mod learning;
 
