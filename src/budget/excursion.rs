@@ -56,5 +56,5 @@ impl Excursions {
 }
 
 fn notable(line: f64) -> f64 {
-    NOTABLE.min(line * 2.0 / 3.0)
+    line * 2.0 / 3.0
 }

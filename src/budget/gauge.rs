@@ -62,6 +62,9 @@ const EXCESS: f64 = 0.05;
 const BELIEF: f64 = 500.0;
 /// How far expectations may be off, in standard deviations of what they are learnt from.
 const MARGIN: f64 = 2.5;
+/// The same beyond that, as long as a series is hardly known; and for series that are folded at zero.
+const EARLY: f64 = 0.5;
+const FOLDED: f64 = 0.5;
 /// The blocks, in windows, over which surprises are summed to see whether they are independent.
 const BLOCKS: [u32; 2] = [16, 128];
 /// Surprises that are kept, to measure what they do in another order.
@@ -166,7 +169,8 @@ impl Gauge {
         let surprise = deviation - self.wander.predicted();
         let hardly_known = self.is_hardly_known(end, length);
         let scale = self.scale(sampling, hardly_known);
-        if scale > 0.0 {
+        let is_met_first = self.windows < LEAST_WINDOWS && sampling.is_none();
+        if scale > 0.0 && !is_met_first {
             let z = normalised(surprise / scale, self.degrees());
             self.judge(z, hardly_known, line);
             self.learn_surprise(surprise, z, hardly_known);
@@ -274,7 +278,9 @@ impl Gauge {
 
     fn judge(&mut self, z: f64, hardly_known: bool, line: f64) {
         let signature = self.wander.signature().map(|part| part.clamp(0.0, 1.5));
-        let margin = MARGIN / self.worth().sqrt() + if hardly_known { 0.5 } else { 0.0 };
+        let margin = MARGIN / self.worth().sqrt()
+            + if hardly_known { EARLY } else { 0.0 }
+            + if self.two_sided { 0.0 } else { FOLDED };
         let persistence = self.persistence();
         let surprise = Surprise { z, signature: &signature, margin, persistence, two_sided: self.two_sided };
         self.detector.step(surprise, CEILING * line);
