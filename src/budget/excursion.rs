@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The evidence, as a logarithm, from which a rise counts; two thirds of what is needed where that is less.
-const NOTABLE: f64 = 6.0;
+/// The share of the evidence needed, as logarithms, from which a rise counts.
+const NOTABLE: f64 = 2.0 / 3.0;
 /// A rise is over when the evidence has fallen by so much below that.
 const FALLEN: f64 = 2.0;
 /// How many rises the belief is worth that evidence is what it claims, and how many those of series alike are worth to
@@ -56,5 +56,5 @@ impl Excursions {
 }
 
 fn notable(line: f64) -> f64 {
-    line * 2.0 / 3.0
+    line * NOTABLE
 }

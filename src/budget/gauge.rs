@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::detector::{Detector, Surprise};
 use super::excursion::Excursions;
 use super::season::Season;
-use super::wander::Wander;
+use super::wander::{ORDER, Wander};
 use crate::time::{Span, Time};
 
 /// The value of one statistic, for one subject and slice of one window.
@@ -37,7 +37,7 @@ impl Kind {
     /// A divergence over its unit is about chi-squared, whose cube root is about normal (Wilson and Hilferty, 1931); a
     /// distance is the root of one.
     fn normal(self, value: f64) -> (f64, Option<f64>) {
-        let known = |x: Option<f64>| x.filter(|x| x.is_finite() && *x > 0.0);
+        let known = |x: Option<f64>| x.filter(|x| (SMALLEST..LARGEST).contains(x));
         match self {
             Kind::Signed { deviation } => (value, known(deviation)),
             Kind::Divergence { unit } => ((value.max(0.0) / known(unit).unwrap_or(1.0)).cbrt(), None),
@@ -50,12 +50,19 @@ impl Kind {
     }
 }
 
+/// Values are cut to this size, and scales below that are none: their squares and quotients have to be numbers.
+const LARGEST: f64 = 1e30;
+const SMALLEST: f64 = 1e-30;
+/// No surprise is larger than this.
+const MOST: f64 = 1000.0;
 /// How many windows the memory is of: about three months of hours.
 const REMEMBERED: f64 = 2000.0;
 /// Windows and rounds of the season before which a series is taken to be hardly known.
 const LEAST_WINDOWS: u32 = 24;
 /// Deviations beyond this many of their standard deviations are learnt as if they were no farther.
 const FARTHEST: f64 = 4.0;
+/// And surprises beyond this many, for the tails.
+const OUTERMOST: f64 = 8.0;
 /// The kurtosis that is assumed beyond the normal's, and how many windows that belief is worth. Values that are sums
 /// over hundreds of rows are close to normal.
 const EXCESS: f64 = 0.05;
@@ -82,9 +89,12 @@ const OVER: f64 = 0.5;
 
 /// The memory of one series. It is fed once a window, and says how much evidence there is that the series has shifted.
 ///
-/// It learns level, season, wander and scale as it runs. It learns less the more evidence there is, and nothing from
-/// when it is paged for until the evidence has gone by itself or the change is [accepted](Gauge::accept): what is drifting
-/// does not become what is usual. It takes about 2 KB.
+/// A series is the sum of a level, a season, an autoregression and an independent rest, and all four are learnt as it
+/// runs. Less is learnt the more evidence there is, and nothing from when it is paged for until the evidence has gone
+/// by itself or the change is [accepted](Gauge::accept): what is drifting does not become what is usual.
+///
+/// Evidence does not depend on the unit of the values and their deviations, nor on where their zero is. A gauge takes
+/// about 3 KB.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gauge {
     first: Option<Time>,
@@ -100,6 +110,8 @@ pub struct Gauge {
     sampling: f64,
     /// By how much the mean fourth power of surprises exceeds the normal distribution's, in standard deviations.
     tails: f64,
+    /// How many windows that is learnt from.
+    judged: f64,
     /// The largest deviation while the series was hardly known.
     widest: f64,
     blocks: [Block; BLOCKS.len()],
@@ -113,6 +125,17 @@ pub struct Gauge {
     next: u32,
 }
 
+/// What is needed to run a series' detector on its past surprises.
+pub(super) struct Shuffled {
+    pub surprises: Vec<f64>,
+    pub signature: [f64; ORDER + 1],
+    pub margin: f64,
+    pub persistence: f64,
+    pub two_sided: bool,
+    pub line: f64,
+}
+
+/// Sums of surprises over so many windows in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Block {
     sum: f64,
@@ -149,11 +172,11 @@ impl Gauge {
     /// of its own and is passed over, as is one that comes late or has no finite value.
     pub fn observe(&mut self, observation: &Observation, line: f64) -> f64 {
         let Observation { end, length, value, kind } = *observation;
-        let (value, sampling) = kind.normal(value);
         let starts = end - length;
         if !value.is_finite() || length.0 <= 0 || self.last.is_some_and(|last| starts < last) {
             return self.evidence();
         }
+        let (value, sampling) = kind.normal(value.clamp(-LARGEST, LARGEST));
         if self.last.is_some_and(|last| (starts.0 - last.0) * 2 > length.0) {
             self.wander.interrupt();
         }
@@ -168,14 +191,18 @@ impl Gauge {
         let deviation = value - self.level - self.season.expected(end, length);
         let surprise = deviation - self.wander.predicted();
         let hardly_known = self.is_hardly_known(end, length);
+        // What was known before the window decides how it is learnt from: or outliers, of all things, would not be.
+        let trust = self.trust();
         let scale = self.scale(sampling, hardly_known);
         let is_met_first = self.windows < LEAST_WINDOWS && sampling.is_none();
-        if scale > 0.0 && !is_met_first {
-            let z = normalised(surprise / scale, self.degrees());
+        if scale > SMALLEST && !is_met_first {
+            let z = normalised(surprise / scale, self.degrees()).clamp(-MOST, MOST);
             self.judge(z, hardly_known, line);
-            self.learn_surprise(surprise, z, hardly_known);
+            if !hardly_known {
+                self.learn_surprise(surprise, z, trust);
+            }
         }
-        self.learn(end, length, deviation, surprise, sampling);
+        self.learn(observation, deviation, surprise, sampling, trust);
         if !hardly_known {
             self.excursions.learn(self.evidence(), line);
         }
@@ -221,7 +248,8 @@ impl Gauge {
         self.paged
     }
 
-    /// Takes the series as it is now for what it should be: the season and the scale stay, the level is learnt anew.
+    /// Takes the series as it is now for what it should be. Its season, wander and scale stay what they were; its level
+    /// is that of the last windows, and is soon learnt better.
     pub fn accept(&mut self) {
         self.level += self.wander.settle();
         self.learnt = self.learnt.min(ACCEPTED);
@@ -252,22 +280,18 @@ impl Gauge {
     /// that has not been seen yet may be some times as large as sampling.
     fn scale(&self, sampling: Option<f64>, hardly_known: bool) -> f64 {
         let variance = match sampling {
-            Some(sampling) => {
-                (self.variance + sampling * sampling - self.sampling).max(self.variance / 4.0).max(sampling * sampling / 4.0)
-            }
+            Some(sampling) => (self.variance + sampling * sampling - self.sampling)
+                .max(self.variance / 4.0)
+                .max(sampling * sampling / 4.0),
             None => self.variance,
         };
         let learnt = (variance * (1.0 + 2.0 / self.worth())).sqrt();
-        if hardly_known {
-            (2.0 * learnt).max(3.0 * sampling.unwrap_or(0.0)).max(self.widest / 2.0)
-        } else {
-            learnt
-        }
+        if hardly_known { (2.0 * learnt).max(3.0 * sampling.unwrap_or(0.0)).max(self.widest / 2.0) } else { learnt }
     }
 
     /// The degrees of freedom of the Student distribution that has the tails of past surprises.
     fn degrees(&self) -> f64 {
-        let n = self.worth();
+        let n = 0.75 * self.judged;
         let excess = (BELIEF * EXCESS + n * self.tails) / (BELIEF + n);
         4.0 + 6.0 / excess.max(0.02)
     }
@@ -277,13 +301,33 @@ impl Gauge {
     }
 
     fn judge(&mut self, z: f64, hardly_known: bool, line: f64) {
-        let signature = self.wander.signature().map(|part| part.clamp(0.0, 1.5));
-        let margin = MARGIN / self.worth().sqrt()
-            + if hardly_known { EARLY } else { 0.0 }
-            + if self.two_sided { 0.0 } else { FOLDED };
+        let (signature, margin) = (self.signature(), self.margin(hardly_known));
         let persistence = self.persistence();
         let surprise = Surprise { z, signature: &signature, margin, persistence, two_sided: self.two_sided };
         self.detector.step(surprise, CEILING * line);
+    }
+
+    /// What past surprises would be judged by in another order, and those surprises.
+    pub(super) fn shuffled(&self) -> Option<Shuffled> {
+        let is_enough = self.kept.len() * 2 >= KEPT && self.line > 0.0;
+        is_enough.then(|| Shuffled {
+            surprises: self.kept.iter().map(|kept| f64::from(*kept) / STEPS).collect(),
+            signature: self.signature(),
+            margin: self.margin(false),
+            persistence: self.persistence(),
+            two_sided: self.two_sided,
+            line: self.line,
+        })
+    }
+
+    fn signature(&self) -> [f64; ORDER + 1] {
+        self.wander.signature().map(|part| part.clamp(0.0, 1.5))
+    }
+
+    fn margin(&self, hardly_known: bool) -> f64 {
+        MARGIN / self.worth().sqrt()
+            + if hardly_known { EARLY } else { 0.0 }
+            + if self.two_sided { 0.0 } else { FOLDED }
     }
 
     /// From 1 where there is no evidence, to 0 where there is.
@@ -295,19 +339,18 @@ impl Gauge {
         ((DOUBT.1 - surprise) / (DOUBT.1 - DOUBT.0)).clamp(0.0, 1.0)
     }
 
-    fn learn_surprise(&mut self, surprise: f64, z: f64, hardly_known: bool) {
-        let weight = self.weight() * self.trust();
-        if weight <= 0.0 {
+    fn learn_surprise(&mut self, surprise: f64, z: f64, trust: f64) {
+        if trust <= 0.0 {
             return;
         }
-        if !hardly_known {
-            let u = (surprise * surprise / self.variance.max(f64::MIN_POSITIVE)).min(64.0);
-            self.tails += weight * (u * u - 3.0 - self.tails);
-            for (block, length) in self.blocks.iter_mut().zip(BLOCKS) {
-                block.learn(z.clamp(-FARTHEST, FARTHEST), length);
-            }
-            self.keep(z);
+        let weight = (2.0 / (self.judged + 2.0)).max(1.0 / REMEMBERED) * trust;
+        self.judged = (self.judged + trust).min(2.0 * REMEMBERED);
+        let square = (surprise * surprise / self.variance.max(f64::MIN_POSITIVE)).min(OUTERMOST * OUTERMOST);
+        self.tails += weight * (square * square - 3.0 - self.tails);
+        for (block, length) in self.blocks.iter_mut().zip(BLOCKS) {
+            block.learn(z.clamp(-FARTHEST, FARTHEST), length);
         }
+        self.keep(z);
     }
 
     fn keep(&mut self, z: f64) {
@@ -320,8 +363,8 @@ impl Gauge {
         self.next = (place + 1) as u32;
     }
 
-    fn learn(&mut self, end: Time, length: Span, deviation: f64, surprise: f64, sampling: Option<f64>) {
-        let trust = self.trust();
+    fn learn(&mut self, observation: &Observation, deviation: f64, surprise: f64, sampling: Option<f64>, trust: f64) {
+        let Observation { end, length, .. } = *observation;
         let weight = self.weight() * trust;
         let is_new = self.learnt < 2.0;
         let bounded = |x: f64, variance: f64| {
@@ -355,4 +398,3 @@ fn normalised(u: f64, degrees: f64) -> f64 {
     let z = (degrees * (u * u / degrees).ln_1p()).sqrt() * (8.0 * degrees + 1.0) / (8.0 * degrees + 3.0);
     z.copysign(u)
 }
-impl Gauge { pub fn describe(&self)->String { format!("level {:.4} sd {:.4} marg {:.4} sig {:?} nu {:.0} pers {:.2} worth {:.0} ev {:.2}", self.level, self.variance.sqrt(), self.wander.variance().sqrt(), self.wander.signature().map(|x| (x*100.0).round()/100.0), self.degrees(), self.persistence(), self.worth(), self.evidence()) } }

@@ -47,14 +47,18 @@ impl Table {
 
     /// Moves a slot towards what was found there beyond all that was expected.
     fn learn(&mut self, slot: usize, excess: f64, visit: f64, remembered: f64, belief: f64) {
-        let slots = self.values.len().max(1) as f64;
         let (Some(value), Some(visits)) = (self.values.get_mut(slot), self.visits.get_mut(slot)) else { return };
         *visits += visit as f32;
         let weight = (visit / (f64::from(*visits) + belief)).max(visit / remembered).min(1.0);
         let step = excess * weight;
         *value += step as f32;
-        let shared = (step / slots) as f32;
-        self.values.iter_mut().for_each(|value| *value -= shared);
+        // Windows of six hours visit four hours of the day, and the mean of those has to be zero.
+        let is_visited = |visits: &f32| f32::from(u8::from(*visits > 0.0));
+        let visited: f32 = self.visits.iter().map(is_visited).sum();
+        let shared = step as f32 / visited.max(1.0);
+        for (value, visits) in self.values.iter_mut().zip(&self.visits) {
+            *value -= shared * is_visited(visits);
+        }
     }
 }
 
@@ -108,5 +112,47 @@ impl Season {
     /// How much event time a season of windows this long needs to be seen twice.
     pub fn two_rounds(length: Span) -> Span {
         if length.0 < WEEK { Span(2 * WEEK) } else { Span(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learnt(length: i64, weeks: i64, of: impl Fn(i64) -> f64) -> Season {
+        let mut season = Season::default();
+        for end in (1..=weeks * WEEK / length).map(|window| window * length) {
+            let excess = of(end - length) - season.expected(Time(end), Span(length));
+            season.learn(Time(end), Span(length), excess, 1.0);
+        }
+        season
+    }
+
+    #[test]
+    fn hours_and_days_are_learnt_together() {
+        let wave = |at: i64| {
+            let day = (at.div_euclid(DAY).rem_euclid(7) - 3) as f64;
+            (at.rem_euclid(DAY) / HOUR) as f64 - 11.5 + day
+        };
+        let season = learnt(HOUR, 26, wave);
+        for hour in 0..168 {
+            let found = season.expected(Time((hour + 1) * HOUR), Span(HOUR));
+            assert!((found - wave(hour * HOUR)).abs() < 1.0, "{hour}: {found} for {}", wave(hour * HOUR));
+        }
+    }
+
+    #[test]
+    fn a_change_that_is_the_same_at_all_hours_is_no_season() {
+        for length in [HOUR / 4, HOUR, 6 * HOUR, DAY, WEEK] {
+            let mut season = Season::default();
+            for window in 1..=8 * WEEK / length {
+                season.learn(Time(window * length), Span(length), 1.0, 1.0);
+            }
+            let mean: f64 = (1..=WEEK / length.min(WEEK))
+                .map(|window| season.expected(Time(window * length), Span(length)))
+                .sum::<f64>()
+                / (WEEK / length.min(WEEK)) as f64;
+            assert!(mean.abs() < 0.05, "{length}: {mean}");
+        }
     }
 }

@@ -89,3 +89,29 @@ fn levinson(covariances: &[f64; ORDER + 1]) -> [f64; ORDER] {
     }
     coefficients
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prediction_of_an_autoregression_is_its_own() {
+        let powers = |ratio: f64| std::array::from_fn(|lag| ratio.powi(lag as i32));
+        for ratio in [-0.7, 0.0, 0.5, 0.9] {
+            let found = levinson(&powers(ratio));
+            assert!((found[0] - ratio).abs() < 0.02, "{found:?}");
+            assert!(found[1..].iter().all(|coefficient| coefficient.abs() < 0.02), "{found:?}");
+        }
+        assert_eq!(levinson(&[0.0; ORDER + 1]), [0.0; ORDER]);
+    }
+
+    #[test]
+    fn predictions_solve_the_normal_equations() {
+        let covariances = [2.0, 1.2, 0.9, 0.5, 0.4, 0.2, 0.1];
+        let found = levinson(&covariances);
+        for lag in 1..=ORDER {
+            let sum: f64 = (1..=ORDER).map(|other| found[other - 1] * covariances[lag.abs_diff(other)]).sum();
+            assert!((sum - covariances[lag]).abs() < 5e-3, "{lag}: {sum}");
+        }
+    }
+}

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::excursion::Excursions;
-use super::gauge::{Gauge, Kind, Observation};
+use super::gauge::{Gauge, Kind, Observation, Shuffled};
 use super::ledger::{Budget, Ledger};
+use super::measured::{Measured, measure};
 use crate::time::{Span, Time};
 
 /// What a series is of. The order is that of the allotment: versions, their subjects, their slices, their statistics.
@@ -51,6 +52,8 @@ pub struct Watch {
     gauges: BTreeMap<Series, Gauge>,
 }
 
+/// The least evidence that is paged for, as a logarithm, however large the budget.
+const LOWEST: f64 = 3.0;
 /// A series of which nothing was heard for so many times the budget's time is forgotten.
 const FORGOTTEN: i64 = 3;
 
@@ -101,6 +104,13 @@ impl Watch {
         surprises
     }
 
+    /// How many pages the budget's time would have if past surprises came in another order, see [`measure`].
+    pub fn measure(&self, length: Span, steps: usize, seed: u64) -> Option<Measured> {
+        let shuffled: Vec<Shuffled> = self.gauges.values().filter_map(Gauge::shuffled).collect();
+        let windows = self.budget.per.0 as f64 / length.0.max(1) as f64;
+        measure(&shuffled, self.gauges.len(), windows, steps, seed)
+    }
+
     /// Takes a series as it is now for what it should be.
     pub fn accept(&mut self, series: &Series) {
         if let Some(gauge) = self.gauges.get_mut(series) {
@@ -134,7 +144,7 @@ struct Lines {
 
 impl Lines {
     fn of(&self, series: &Series, gauge: &Gauge) -> f64 {
-        let line = self.base - self.shares.of(series).ln();
+        let line = (self.base - self.shares.of(series).ln()).max(LOWEST);
         let alike = self.excursions.get(&series.statistic).copied().unwrap_or_default();
         gauge.excursions().line(&alike, line)
     }
@@ -192,5 +202,51 @@ mod as_list {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Series, Gauge>, D::Error> {
         Ok(Vec::<(Series, Gauge)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn series(version: u8, subject: u8, slice: u8, statistic: u8) -> Series {
+        let name = |number: u8| if number == 0 { "".into() } else { Arc::from(number.to_string()) };
+        Series { version: name(version), subject: name(subject), slice: name(slice), statistic: name(statistic) }
+    }
+
+    fn shares(all: &std::collections::BTreeSet<Series>) -> Shares {
+        let mut shares = Shares::default();
+        all.iter().for_each(|series| shares.count(series));
+        shares
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_the_whole_budget(
+            all in prop::collection::btree_set((0u8..3, 0u8..5, 0u8..4, 0u8..4), 1..60),
+        ) {
+            let all = all.into_iter().map(|(v, f, s, t)| series(v, f, s, t)).collect();
+            let shares = shares(&all);
+            let sum: f64 = all.iter().map(|series| shares.of(series)).sum();
+            // Where only slices are measured they have all of it, and else a half.
+            prop_assert!((sum - 1.0).abs() < 1e-9, "{}", sum);
+        }
+
+        #[test]
+        fn what_is_added_to_a_feature_is_taken_from_no_other(
+            all in prop::collection::btree_set((0u8..5, 0u8..4, 0u8..4), 1..60), slice in 0u8..9, statistic in 0u8..9,
+        ) {
+            let mut all: std::collections::BTreeSet<Series> =
+                all.into_iter().map(|(f, s, t)| series(0, f, s, t)).collect();
+            all.insert(series(0, 0, 0, 0));
+            let before = shares(&all);
+            let others: Vec<Series> = all.iter().filter(|series| &*series.subject != "").cloned().collect();
+            all.insert(series(0, 0, slice, statistic));
+            let after = shares(&all);
+            for other in &others {
+                prop_assert_eq!(before.of(other), after.of(other));
+            }
+        }
     }
 }
