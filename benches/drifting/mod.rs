@@ -112,7 +112,7 @@ impl Cells {
 
 /// What is measured of a window.
 #[derive(Clone, Copy)]
-pub struct Measured {
+pub struct Drawn {
     /// The window's mean less the reference's.
     pub shift: f64,
     pub psi: f64,
@@ -152,7 +152,7 @@ impl Feature {
     }
 
     /// Draws the next window, and measures it.
-    pub fn next(&mut self, cells: &Cells, stream: &Stream, hour: usize, drift: f64, counts: &mut Vec<u64>) -> Measured {
+    pub fn next(&mut self, cells: &Cells, stream: &Stream, hour: usize, drift: f64, counts: &mut Vec<u64>) -> Drawn {
         if stream.wander > 0.0 {
             let shock: f64 = StandardNormal.sample(&mut self.random);
             let left = (1.0 - stream.memory * stream.memory).sqrt();
@@ -164,7 +164,7 @@ impl Feature {
         self.measure(cells, counts, mean)
     }
 
-    fn measure(&self, cells: &Cells, counts: &[u64], mean: f64) -> Measured {
+    fn measure(&self, cells: &Cells, counts: &[u64], mean: f64) -> Drawn {
         // Smoothed by half a row, as the daemon's PSI is.
         let share = |count: f64, rows: u64| (count + 0.5) / (rows as f64 + 5.0);
         let term = |(r, c): (&f64, &f64)| {
@@ -182,7 +182,7 @@ impl Feature {
             }
             before = difference;
         }
-        Measured { shift: mean - self.mean, psi, ks, wasserstein }
+        Drawn { shift: mean - self.mean, psi, ks, wasserstein }
     }
 }
 

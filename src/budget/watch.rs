@@ -153,14 +153,17 @@ impl Lines {
 /// What part of the budget each series has.
 ///
 /// Versions have equal parts of it, and so have the subjects of a version. Of a subject's part all rows have a half if
-/// there are slices, which share the other half equally. Statistics of one subject and slice have equal parts. So
+/// there are slices, which share the other half, or all where nothing else is measured, equally. Statistics of one subject and slice have equal parts. So
 /// another statistic or slice of a feature takes nothing from any other feature.
 #[derive(Default)]
 struct Shares {
+    /// How many subjects each version has.
     versions: BTreeMap<Arc<str>, usize>,
-    /// Subjects of each version are counted by their first series.
-    subjects: BTreeMap<(Arc<str>, Arc<str>), BTreeMap<Arc<str>, usize>>,
+    subjects: BTreeMap<(Arc<str>, Arc<str>), Slices>,
 }
+
+/// How many statistics each slice has.
+type Slices = BTreeMap<Arc<str>, usize>;
 
 impl Shares {
     fn count(&mut self, series: &Series) {
@@ -229,7 +232,6 @@ mod tests {
             let all = all.into_iter().map(|(v, f, s, t)| series(v, f, s, t)).collect();
             let shares = shares(&all);
             let sum: f64 = all.iter().map(|series| shares.of(series)).sum();
-            // Where only slices are measured they have all of it, and else a half.
             prop_assert!((sum - 1.0).abs() < 1e-9, "{}", sum);
         }
 
@@ -241,7 +243,7 @@ mod tests {
                 all.into_iter().map(|(f, s, t)| series(0, f, s, t)).collect();
             all.insert(series(0, 0, 0, 0));
             let before = shares(&all);
-            let others: Vec<Series> = all.iter().filter(|series| &*series.subject != "").cloned().collect();
+            let others: Vec<Series> = all.iter().filter(|series| !series.subject.is_empty()).cloned().collect();
             all.insert(series(0, 0, slice, statistic));
             let after = shares(&all);
             for other in &others {
