@@ -108,9 +108,12 @@ fn delay(cells: &Cells, stream: &Stream, branches: &[Branch], from: usize, drift
             let sigmas = trailing.sigmas(measured.shift);
             let waited = hour - from + 1;
             for (rule, value) in [measured.psi, measured.wasserstein, sigmas].into_iter().enumerate() {
-                for step in highest[rule]..beyond(rule, value) {
-                    rules[step][rule] = rules[step][rule].min(waited);
-                    highest[rule] = step + 1;
+                let reached = beyond(rule, value);
+                if reached > highest[rule] {
+                    for delays in &mut rules[highest[rule]..reached] {
+                        delays[rule] = delays[rule].min(waited);
+                    }
+                    highest[rule] = reached;
                 }
             }
             let end = Time((hour as i64 + 1) * HOUR.0);

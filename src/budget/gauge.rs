@@ -193,7 +193,7 @@ impl Gauge {
         let hardly_known = self.is_hardly_known(end, length);
         // What was known before the window decides how it is learnt from: or outliers, of all things, would not be.
         let trust = self.trust();
-        let scale = self.scale(sampling, hardly_known);
+        let scale = self.scale(sampling, length, hardly_known);
         let is_met_first = self.windows < LEAST_WINDOWS && sampling.is_none();
         if scale > SMALLEST && !is_met_first {
             let z = normalised(surprise / scale, self.degrees()).clamp(-MOST, MOST);
@@ -263,6 +263,14 @@ impl Gauge {
         self.windows < LEAST_WINDOWS || seen < Season::two_rounds(length)
     }
 
+    /// By what part the variance may be larger than learnt, since the series was seen for so short a time: all of it when
+    /// the season has just been seen twice, an eighth when it has been seen four times.
+    fn newness(&self, length: Span) -> f64 {
+        let seen = self.first.zip(self.last).map_or(0, |(first, last)| last.0.saturating_sub(first.0));
+        let needed = Season::two_rounds(length).0.max(length.0.saturating_mul(i64::from(LEAST_WINDOWS)));
+        (needed as f64 / seen.max(1) as f64).min(1.0).powi(3)
+    }
+
     /// The weight of the newest window. Early ones, when little was known, are soon outweighed.
     fn weight(&self) -> f64 {
         (2.0 / (self.learnt + 2.0)).max(1.0 / REMEMBERED)
@@ -278,14 +286,14 @@ impl Gauge {
     /// What is sampling is exchanged for what it is at this window's size. As long as the series is hardly known it
     /// is the largest of what sampling, what was learnt and what was met say, each with a reserve: a season or a wander
     /// that has not been seen yet may be some times as large as sampling.
-    fn scale(&self, sampling: Option<f64>, hardly_known: bool) -> f64 {
+    fn scale(&self, sampling: Option<f64>, length: Span, hardly_known: bool) -> f64 {
         let variance = match sampling {
             Some(sampling) => (self.variance + sampling * sampling - self.sampling)
                 .max(self.variance / 4.0)
                 .max(sampling * sampling / 4.0),
             None => self.variance,
         };
-        let learnt = (variance * (1.0 + 2.0 / self.worth())).sqrt();
+        let learnt = (variance * (1.0 + 2.0 / self.worth() + self.newness(length))).sqrt();
         if hardly_known { (2.0 * learnt).max(3.0 * sampling.unwrap_or(0.0)).max(self.widest / 2.0) } else { learnt }
     }
 
