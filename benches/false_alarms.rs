@@ -2,8 +2,8 @@
 //! the rules that others use: `cargo bench --bench false_alarms`.
 //!
 //! 200 features in hourly windows of 1000 rows, three statistics each: the signed shift of the mean, PSI and KS. The
-//! budget is 2 pages per 30 days. Alarms of several features in one window are one page, for every rule. Ours pages again
-//! for a series when its evidence has gone; the others page again for a feature that was quiet for a day.
+//! budget is 2 pages per 30 days. Alarms of several features in one window are one page, for every rule. Ours pages
+//! again for a series when its evidence has gone; the others page again for a feature that was quiet for a day.
 //!
 //! `TIDEGAUGE_SEEDS` sets how many years there are of each stream, 2 unless told; `TIDEGAUGE_FEATURES` and
 //! `TIDEGAUGE_DAYS` make it smaller.
@@ -78,8 +78,8 @@ struct Year {
     seconds: f64,
 }
 
-/// After how many windows a drift was paged for, by our rule and by each other at each threshold; `usize::MAX` if it was
-/// not.
+/// After how many windows a drift was paged for, by our rule and by each other at each threshold; `usize::MAX` if it
+/// was not.
 struct Delay {
     drift: f64,
     features: usize,
@@ -215,8 +215,8 @@ fn most(pages: &[usize]) -> usize {
     pages.iter().map(|page| in_month(*page)).max().unwrap_or(0)
 }
 
-/// One row of the second table: the median delay and the share found, for each drift in one feature and for the smallest
-/// in several.
+/// One row of the second table: the median delay and the share found, for each drift in one feature and for the
+/// smallest in several.
 fn delays(years: &[&Year], of: impl Fn(&Delay) -> usize) -> String {
     let cell = |(drift, is_several): (f64, bool)| {
         let all = years.iter().flat_map(|year| &year.delays);

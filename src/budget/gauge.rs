@@ -71,7 +71,7 @@ const BELIEF: f64 = 500.0;
 const MARGIN: f64 = 2.5;
 /// The same beyond that, as long as a series is hardly known; and for series that are folded at zero.
 const EARLY: f64 = 0.5;
-const FOLDED: f64 = 0.5;
+const FOLDED: f64 = 0.75;
 /// The blocks, in windows, over which surprises are summed to see whether they are independent.
 const BLOCKS: [u32; 2] = [16, 128];
 /// Surprises that are kept, to measure what they do in another order.
@@ -263,8 +263,8 @@ impl Gauge {
         self.windows < LEAST_WINDOWS || seen < Season::two_rounds(length)
     }
 
-    /// By what part the variance may be larger than learnt, since the series was seen for so short a time: all of it when
-    /// the season has just been seen twice, an eighth when it has been seen four times.
+    /// By what part the variance may be larger than learnt, since the series was seen for so short a time: all of it
+    /// when the season has just been seen twice, an eighth when it has been seen four times.
     fn newness(&self, length: Span) -> f64 {
         let seen = self.first.zip(self.last).map_or(0, |(first, last)| last.0.saturating_sub(first.0));
         let needed = Season::two_rounds(length).0.max(length.0.saturating_mul(i64::from(LEAST_WINDOWS)));

@@ -69,8 +69,8 @@ impl Wander {
     }
 }
 
-/// The coefficients of the best linear prediction by the Levinson-Durbin recursion. A fraction is added to the variance,
-/// which keeps predictions stable where the covariances are those of a series that has hardly been seen.
+/// The coefficients of the best linear prediction by the Levinson-Durbin recursion. A fraction is added to the
+/// variance, which keeps predictions stable where the covariances are those of a series that has hardly been seen.
 fn levinson(covariances: &[f64; ORDER + 1]) -> [f64; ORDER] {
     let mut coefficients = [0.0; ORDER];
     let mut error = covariances[0] * 1.001;

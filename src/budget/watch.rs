@@ -153,8 +153,8 @@ impl Lines {
 /// What part of the budget each series has.
 ///
 /// Versions have equal parts of it, and so have the subjects of a version. Of a subject's part all rows have a half if
-/// there are slices, which share the other half, or all where nothing else is measured, equally. Statistics of one subject and slice have equal parts. So
-/// another statistic or slice of a feature takes nothing from any other feature.
+/// there are slices, which share the other half, or all where nothing else is measured, equally. Statistics of one
+/// subject and slice have equal parts. So another statistic or slice of a feature takes nothing from any other feature.
 #[derive(Default)]
 struct Shares {
     /// How many subjects each version has.
