@@ -31,6 +31,7 @@ pub mod cause;
 // 3. Judgement: what to compare with, and what is worth telling.
 pub mod reference;
 pub mod rule;
+pub mod budget;
 pub mod notice;
 pub mod monitor;
 pub mod privacy;
