@@ -127,7 +127,7 @@ impl<'a, T: Serialize> CloudEvent<'a, T> {
 const JSON: &str = "application/json";
 
 /// Records of numbers, texts, lists and maps by text can always be written, so there is no error to hand on.
-fn json(told: &impl Serialize) -> String {
+pub fn json(told: &impl Serialize) -> String {
     serde_json::to_string(told).unwrap_or_default()
 }
 
