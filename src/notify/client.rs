@@ -180,7 +180,7 @@ mod tests {
         let with_headers = |headers| told(Config { headers, ..Config::default() }, "http://host/s3cret");
         assert_eq!(with_headers(header("no name", "s3cret")), "the header no name is not a header's name");
         assert_eq!(with_headers(header("x", "s3cret\n")), "the header x is not a header's value");
-        let proxy = Config { proxy: Some(Secret::Given("http://s3cret:".into())), ..Config::default() };
+        let proxy = Config { proxy: Some(Secret::Given("http://s3cret host".into())), ..Config::default() };
         assert_eq!(told(proxy, "http://host"), "the proxy is not a URL");
         let missing = Client::new(Config::default(), &[Secret::File("/nowhere/url".into())]).expect_err("it is wrong");
         assert_eq!(missing.to_string(), "read the URL: No such file or directory (os error 2)");

@@ -60,7 +60,7 @@ pub fn message(notice: &Notice, origin: &Origin, of_title: Option<&String>, of_t
             let blocks = blocks(&told, &title, shown);
             blocks.len() <= MOST_BLOCKS && together(&blocks) <= LONGEST_TOGETHER
         };
-        blocks(&told, &title, most_that_fit(told.entries.len(), fits))
+        blocks(&told, &title, most_that_fit(told.entries.len().min(MOST_BLOCKS), fits))
     };
     let blocks = match of_text {
         None => usual(),

@@ -1,5 +1,6 @@
 //! Texts that users write for a receiver in place of the usual ones, as templates over a notice.
 
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::origin::Origin;
@@ -87,18 +88,19 @@ fn render(
     let payload = payload(notice, origin);
     let of_status = |status: &str| {
         let alerts = payload.alerts.iter().filter(|alert| alert.status == status);
-        Value::from_iter(alerts.map(Value::from_serialize))
+        Value::from_iter(alerts.map(|alert| Value::from(Serde(alert))))
     };
     let incident = notice.alerts.iter().find_map(|alert| alert.incident.as_ref());
     let context = context! {
         firing => of_status("firing"), resolved => of_status("resolved"), title => title,
-        incident => Value::from_serialize(incident), notice => Value::from_serialize(notice),
-        ..Value::from_serialize(&payload)
+        incident => Value::from(Serde(incident)), notice => Value::from(Serde(notice)),
+        ..Value::from(Serde(&payload))
     };
     let rendered = environment.render_str(template, context);
-    rendered.map_err(|error| match error.line() {
-        Some(line) => format!("line {line}: {}", error.detail().unwrap_or("it cannot be rendered")),
-        None => error.detail().unwrap_or("it cannot be rendered").to_owned(),
+    rendered.map_err(|error| {
+        let place = error.line().map(|line| format!(" in line {line}")).unwrap_or_default();
+        let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+        format!("{}{place}{detail}", error.kind())
     })
 }
 

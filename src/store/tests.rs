@@ -81,11 +81,21 @@ fn block(model: &str, start: i64, rows: u64) -> Block {
 fn letter(sequence: u64) -> Letter {
     Letter {
         id: LetterId::new(sequence, "event", "hook"),
-        receiver: "hook".into(),
-        event: "event".into(),
+        notice: notice(),
+        address: 1,
         order: "episode".into(),
-        body: "{}".into(),
         created: Time(7),
+    }
+}
+
+fn notice() -> Notice {
+    Notice {
+        id: "event".into(),
+        receiver: "hook".into(),
+        group: [("model".into(), "credit".into())].into(),
+        group_key: "episode".into(),
+        alerts: vec![],
+        made: Time(7),
     }
 }
 

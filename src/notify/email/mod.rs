@@ -91,7 +91,8 @@ impl Email {
         let message = message(notice, &self.origin, &self.config)
             .map_err(|error| Failure::Lasting { why: format!("write the mail: {}", causes(&error)) })?;
         let transport = self.transport()?;
-        let sent = self.hand_over(&transport, message.envelope(), &message.formatted());
+        let mail = message.formatted();
+        let sent = self.hand_over(&transport, message.envelope(), &mail);
         match tokio::time::timeout(self.config.timeout, sent).await {
             Ok(sent) => sent,
             Err(_) => Err(Failure::passing(format!("{}: no answer in time", self.place()))),

@@ -81,6 +81,8 @@ fn courier(receivers: &[(&str, Config)]) -> Courier {
 /// An alert of a subject, as the engine tells it.
 pub fn alert(subject: &str, state: State) -> AlertEvent {
     let measured = Measurement {
+        window_start: Time(0),
+        window_end: Time(3_600_000),
         rows: 5000,
         value: Some(0.31),
         p_value: Some(0.0004),

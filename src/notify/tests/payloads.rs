@@ -97,8 +97,8 @@ fn of_many_alerts_as_many_are_told_as_find_room() {
         }
         told
     };
-    for count in [1, 2, 5, 44, 45, 46, 47, 48, 300, 3000] {
-        for length in [6, 60, 600, 6000] {
+    for count in [1, 5, 44, 45, 46, 47, 48, 400] {
+        for length in [6, 600, 6000] {
             let told = many(count, length);
             for template in [None, long()] {
                 check_limits(&told, template.as_ref());

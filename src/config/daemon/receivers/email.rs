@@ -13,12 +13,12 @@ const ADDRESS: &str = "an address such as oncall@example.com, or Name <oncall@ex
 pub fn read(item: Item<'_>) -> Option<Config> {
     const TLS: [(&str, Tls); 3] = [("starttls", Tls::StartTls), ("tls", Tls::Implicit), ("none", Tls::None)];
     let map = item.map()?;
-    let host = map.need("host", "smtp.example.com", |item| host(item, "smtp.example.com"));
+    let host = map.need("host", "smtp.example.com", |item| host_name(item, "smtp.example.com"));
     let tls = map.or("tls", Tls::StartTls, |item| item.choice(&TLS));
     let port = map.maybe("port", |item| item.count(1..=65_535));
     let ca_file = map.maybe("ca_file", ca_file);
     let login = login(&map);
-    let helo = map.maybe("helo", |item| host(item, "tidegauge.example.com"));
+    let helo = map.maybe("helo", |item| host_name(item, "tidegauge.example.com"));
     let from = map.need("from", "tidegauge@example.com", mailbox);
     let to = map.need("to", "[oncall@example.com]", mailboxes);
     let timeout = map.or("timeout", Span(30_000), Item::positive_span);
@@ -50,7 +50,7 @@ pub fn read(item: Item<'_>) -> Option<Config> {
     }))
 }
 
-fn host(item: Item<'_>, like: &str) -> Option<String> {
+fn host_name(item: Item<'_>, like: &str) -> Option<String> {
     let text = item.text_like(like)?;
     if !text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c)) {
         item.report(format!("{item} is not the name of a host"), Some(format!("write {like}")));
