@@ -59,6 +59,8 @@ pub fn event(subject: &str, state: State) -> AlertEvent {
         labels: BTreeMap::new(),
         annotations: BTreeMap::from([("summary".to_owned(), format!("FeatureDrift: {subject} of credit version 7"))]),
         evidence: vec![measurement("psi", subject, Some(0.31))],
+        shape: None,
+        incident: None,
         notify: vec!["oncall".to_owned()],
     }
 }

@@ -117,14 +117,14 @@ pub fn title(notice: &Notice) -> String {
         "" => alert.model.clone(),
         version => format!("{}/{version}", alert.model),
     };
-    let places = several(told.iter().map(|alert| place(alert)), " models");
-    let rules = several(told.iter().map(|alert| alert.alert.clone()), " rules");
+    let places = several(told.iter().map(|alert| place(alert)), " model");
+    let rules = several(told.iter().map(|alert| alert.alert.clone()), " rule");
     let mut title = format!("[{how_bad}] {places}: {rules}");
     match several(told.iter().map(|alert| alert.subject.clone()), "") {
         subjects if subjects.is_empty() => {}
         subjects => title.push_str(&format!(", {subjects}")),
     }
-    match several(told.iter().map(|alert| alert.slice.clone()), " slices") {
+    match several(told.iter().map(|alert| alert.slice.clone()), " slice") {
         slices if slices.is_empty() => {}
         slices => title.push_str(&format!(" in {slices}")),
     }
@@ -137,14 +137,17 @@ pub fn title(notice: &Notice) -> String {
     line(&title, LONGEST_TITLE)
 }
 
-/// The first of them that says something, and how many others there are.
-fn several(names: impl Iterator<Item = String>, of_what: &str) -> String {
+/// The first of them that says something, and how many others there are of what it is.
+fn several(names: impl Iterator<Item = String>, what: &str) -> String {
     let mut seen = BTreeSet::new();
     let names: Vec<String> = names.filter(|name| !name.is_empty() && seen.insert(name.clone())).collect();
     match names.split_first() {
         None => String::new(),
         Some((first, [])) => first.clone(),
-        Some((first, others)) => format!("{first} and {} more{of_what}", others.len()),
+        Some((first, others)) => {
+            let plural = if others.len() == 1 || what.is_empty() { "" } else { "s" };
+            format!("{first} and {} more{what}{plural}", others.len())
+        }
     }
 }
 
@@ -220,7 +223,8 @@ fn facts(alert: &AlertEvent, is_firing: bool, description: &str) -> Vec<(&'stati
     let values: Vec<String> = alert.evidence.iter().map(in_words).collect();
     let rows = alert.evidence.iter().map(|measured| measured.rows).max().filter(|&rows| rows > 0);
     let rows = rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
-    let labels: Vec<String> = alert.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let labels = alert.labels.iter().filter(|(_, value)| !value.is_empty());
+    let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
     let window = format!("{} to {}{rows}", minute(alert.window_start), minute(alert.window_end));
     let (begun, ended) = (alert.since, payload::ended(alert));
     let facts = match is_firing {

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU32;
 use super::*;
 use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
+use crate::notice::Notice;
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
 use crate::rule::alert::{Active, AlertKey};

@@ -268,6 +268,8 @@ fn event() -> AlertEvent {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         evidence: vec![],
+        shape: None,
+        incident: None,
         notify: vec![],
     }
 }

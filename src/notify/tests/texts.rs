@@ -47,12 +47,12 @@ fn the_first_line_says_what_where_and_how_bad() {
     let mut four: Vec<AlertEvent> = ["income", "age", "debt", "area"].map(firing).into();
     check_title(four.clone(), "[critical] credit/7: FeatureDrift, income and 3 more");
     four.push(AlertEvent { alert: "NullSpike".into(), subject: "age".into(), ..firing("age") });
-    check_title(four, "[critical] credit/7: FeatureDrift and 1 more rules, income and 3 more");
+    check_title(four, "[critical] credit/7: FeatureDrift and 1 more rule, income and 3 more");
     let sliced = AlertEvent { slice: "country=US".into(), version: String::new(), ..firing("") };
     check_title(vec![sliced], "[critical] credit: FeatureDrift in country=US");
     let warning = AlertEvent { severity: Severity::Warning, model: "fraud".into(), ..firing("income") };
     check_title(vec![warning.clone()], "[warning] fraud/7: FeatureDrift, income");
-    check_title(vec![warning, firing("income")], "[critical] fraud/7 and 1 more models: FeatureDrift, income");
+    check_title(vec![warning, firing("income")], "[critical] fraud/7 and 1 more model: FeatureDrift, income");
 }
 
 #[test]
