@@ -186,7 +186,8 @@ mod tests {
         assert_eq!(missing.to_string(), "read the URL: No such file or directory (os error 2)");
         let ca_file = Config { ca_file: Some("/nowhere/ca.pem".into()), ..Config::default() };
         assert_eq!(told(ca_file, "https://host"), "read the CA file: No such file or directory (os error 2)");
-        let ca_file = Config { ca_file: Some("/etc/hostname".into()), ..Config::default() };
+        let ca_file =
+            Config { ca_file: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into()), ..Config::default() };
         assert_eq!(told(ca_file, "https://host"), "the CA file is not certificates in PEM");
     }
 

@@ -151,10 +151,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::cause::{Cause, Likely};
     use crate::measurement::Family;
     use crate::pane::Partition;
     use crate::rule::Severity;
-    use crate::rule::alert::OffsetRange;
+    use crate::rule::alert::{Incident, OffsetRange, Shape};
 
     const DOCUMENT: &str = include_str!("EVENTS.md");
 
@@ -194,10 +195,19 @@ mod tests {
             labels: BTreeMap::from([("team".into(), "risk".into())]),
             annotations: BTreeMap::new(),
             evidence: vec![measured()],
-            shape: None,
-            incident: None,
+            shape: Some(Shape { reference: vec![1.0, 0.0], current: vec![0.0, 1.0] }),
+            incident: Some(Incident {
+                id: "incident".into(),
+                opened: Time(3_600_000),
+                firing: 1,
+                likely: vec![likely(Cause::UnitChange)],
+            }),
             notify: vec!["hook".into()],
         }
+    }
+
+    fn likely(cause: Cause) -> Likely {
+        Likely { cause, subjects: vec!["income".into()], confidence: 0.9, evidence: "100 times as large".into() }
     }
 
     fn request() -> RetrainRequest {
@@ -288,6 +298,9 @@ mod tests {
         let datas = [
             event.clone(),
             event["data"].clone(),
+            event["data"]["shape"].clone(),
+            event["data"]["incident"].clone(),
+            event["data"]["incident"]["likely"][0].clone(),
             serde_json::to_value(&request).unwrap(),
             serde_json::to_value(&request.offsets[0]).unwrap(),
             serde_json::to_value(measured()).unwrap(),

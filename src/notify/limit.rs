@@ -28,7 +28,8 @@ pub fn cut(text: &str, most: usize) -> String {
 
 /// The text on one line, without characters that cannot be seen, and not too long.
 pub fn line(text: &str, most: usize) -> String {
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     cut(&words.join(" "), most)
 }
 

@@ -78,7 +78,8 @@ pub fn event(
         cut(&or_usual(of_text, Dialect::Plain, (notice, origin, &usual_title), usual), LARGEST / 8)
     });
     let since = firing.iter().map(|alert| alert.since).min().unwrap_or(first.since);
-    let source = if first.version.is_empty() { first.model.clone() } else { format!("{}/{}", first.model, first.version) };
+    let source =
+        if first.version.is_empty() { first.model.clone() } else { format!("{}/{}", first.model, first.version) };
     let event = |shown: usize| {
         let details = match &custom {
             Some(text) => json!({"text": text}),

@@ -63,13 +63,7 @@ pub fn or_usual(
     }
 }
 
-fn render(
-    template: &str,
-    dialect: Dialect,
-    notice: &Notice,
-    origin: &Origin,
-    title: &str,
-) -> Result<String, String> {
+fn render(template: &str, dialect: Dialect, notice: &Notice, origin: &Origin, title: &str) -> Result<String, String> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(DEEPEST);

@@ -83,7 +83,12 @@ impl Drop for Alertmanager {
 
 fn config(urls: &[&str]) -> Config {
     let urls = urls.iter().map(|url| given(url)).collect();
-    Config::Alertmanager(alertmanager::Config { urls, basic_auth: None, web: client::Config::default(), resend: RESEND })
+    Config::Alertmanager(alertmanager::Config {
+        urls,
+        basic_auth: None,
+        web: client::Config::default(),
+        resend: RESEND,
+    })
 }
 
 fn time(alert: &Value, name: &str) -> i64 {
@@ -151,9 +156,8 @@ fn it_tells_others_what_our_own_webhook_would_tell_them() {
     let told = notice("one", vec![alert("income", State::Firing), alert("age", State::Firing)]);
     assert_eq!(deliver(config(&[&instance.url]), &told), Ok(()));
     let over = vec![alert("income", State::Firing), alert("age", State::Resolved)];
-    let bodies = |count: usize| {
-        wait_for("what Alertmanager tells", || Some(services.seen()).filter(|seen| seen.len() >= count))
-    };
+    let bodies =
+        |count: usize| wait_for("what Alertmanager tells", || Some(services.seen()).filter(|seen| seen.len() >= count));
     bodies(1);
     assert_eq!(deliver(config(&[&instance.url]), &notice("two", over.clone())), Ok(()));
     let seen = bodies(2);
@@ -161,7 +165,12 @@ fn it_tells_others_what_our_own_webhook_would_tell_them() {
     let theirs = seen.last().expect("a body").body.trim_end();
     let keys = |json: &str| -> Vec<String> {
         // The names in their order, with those of labels and annotations, which are sorted.
-        json.split('"').collect::<Vec<_>>().windows(2).filter(|w| w[1].starts_with(':')).map(|w| w[0].to_owned()).collect()
+        json.split('"')
+            .collect::<Vec<_>>()
+            .windows(2)
+            .filter(|w| w[1].starts_with(':'))
+            .map(|w| w[0].to_owned())
+            .collect()
     };
     assert_eq!(sorted_alerts(theirs)["alerts"].as_array().map(Vec::len), Some(2));
     assert_eq!(keys(theirs).first(), keys(&ours).first());
@@ -171,7 +180,9 @@ fn it_tells_others_what_our_own_webhook_would_tell_them() {
     }
     let names = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&theirs), names(&ours));
-    for (theirs, ours) in theirs["alerts"].as_array().into_iter().flatten().zip(ours["alerts"].as_array().expect("alerts")) {
+    for (theirs, ours) in
+        theirs["alerts"].as_array().into_iter().flatten().zip(ours["alerts"].as_array().expect("alerts"))
+    {
         assert_eq!(names(theirs), names(ours));
         for name in ["status", "labels", "annotations", "generatorURL", "fingerprint"] {
             assert_eq!(theirs[name], ours[name], "{name}");

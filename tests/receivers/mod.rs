@@ -109,7 +109,8 @@ fn notice(id: &str, alerts: Vec<AlertEvent>) -> Notice {
 
 /// Whether a test that needs these programs can run; it says so if not.
 fn can_run(test: &str, programs: &[&str]) -> bool {
-    let is_there = |program: &&str| Command::new("which").arg(program).output().is_ok_and(|found| found.status.success());
+    let is_there =
+        |program: &&str| Command::new("which").arg(program).output().is_ok_and(|found| found.status.success());
     let Some(missing) = programs.iter().find(|program| !is_there(program)) else { return true };
     assert!(std::env::var_os("TIDEGAUGE_PEERS").is_none(), "{test} has to run, and there is no {missing}");
     eprintln!("{test} did not run: there is no {missing}");

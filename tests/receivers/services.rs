@@ -125,12 +125,14 @@ fn wrong_for_slack(message: &Value) -> Option<String> {
 fn wrong_for_pagerduty(event: &Value, size: usize) -> Option<String> {
     const KNOWN: [&str; 8] =
         ["routing_key", "event_action", "dedup_key", "client", "client_url", "links", "images", "payload"];
-    let is_text = |value: &Value, most: usize| value.as_str().is_some_and(|text| (1..=most).contains(&text.chars().count()));
+    let is_text =
+        |value: &Value, most: usize| value.as_str().is_some_and(|text| (1..=most).contains(&text.chars().count()));
     let of = &event["payload"];
     let is_right = match event["event_action"].as_str() {
         Some("trigger") => {
             let severity = of["severity"].as_str().unwrap_or_default();
-            let linked = event["links"].as_array().is_none_or(|links| links.iter().all(|link| is_text(&link["href"], 2083)));
+            let linked =
+                event["links"].as_array().is_none_or(|links| links.iter().all(|link| is_text(&link["href"], 2083)));
             is_text(&of["summary"], 1024)
                 && is_text(&of["source"], 1024)
                 && ["critical", "error", "warning", "info"].contains(&severity)
@@ -141,7 +143,8 @@ fn wrong_for_pagerduty(event: &Value, size: usize) -> Option<String> {
         _ => false,
     };
     let known = event.as_object()?.keys().all(|key| KNOWN.contains(&key.as_str()));
-    let keys = is_text(&event["routing_key"], 32) && event["routing_key"] == "R0UT1NG" && is_text(&event["dedup_key"], 255);
+    let keys =
+        is_text(&event["routing_key"], 32) && event["routing_key"] == "R0UT1NG" && is_text(&event["dedup_key"], 255);
     (!is_right || !known || !keys || size > 512_000).then(|| "invalid event".to_owned())
 }
 
@@ -157,7 +160,9 @@ fn wrong_for_teams(message: &Value, size: usize) -> Option<(u16, String)> {
         Some("RichTextBlock") => block["inlines"].as_array().is_some_and(|runs| runs.iter().all(is_run)),
         _ => false,
     };
-    let is_action = |action: &Value| action["type"] == "Action.OpenUrl" && action["url"].as_str().is_some_and(|url| url.starts_with("https://"));
+    let is_action = |action: &Value| {
+        action["type"] == "Action.OpenUrl" && action["url"].as_str().is_some_and(|url| url.starts_with("https://"))
+    };
     let is_right = message["type"] == "message"
         && attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
         && card["type"] == "AdaptiveCard"

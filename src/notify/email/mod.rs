@@ -126,10 +126,8 @@ impl Email {
             Tls::StartTls => TlsMode::Required(self.tls()?),
             Tls::Implicit => TlsMode::Wrapper(self.tls()?),
         };
-        let mut builder = Transport::builder_dangerous(&config.host)
-            .port(config.port)
-            .tls(tls)
-            .timeout(Some(config.timeout));
+        let mut builder =
+            Transport::builder_dangerous(&config.host).port(config.port).tls(tls).timeout(Some(config.timeout));
         if let Some(name) = &config.helo {
             builder = builder.hello_name(ClientId::Domain(name.clone()));
         }
@@ -231,7 +229,11 @@ pub(super) mod tests {
         let login = Login { username: "user".into(), password: Secret::File("/nowhere/password".into()) };
         let missing = "read the password: No such file or directory (os error 2)";
         assert_eq!(told(Config { login: Some(login), ..config("localhost", 25) }), missing);
-        let tls = Config { tls: Tls::StartTls, ca_file: Some("/etc/hostname".into()), ..config("localhost", 25) };
+        let tls = Config {
+            tls: Tls::StartTls,
+            ca_file: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into()),
+            ..config("localhost", 25)
+        };
         assert_eq!(told(tls), "the CA file is not certificates in PEM");
         let login = Login { username: "user".into(), password: Secret::Given("s3cret".into()) };
         let shown = format!("{:?}", Email::new(Config { login: Some(login), ..config("h", 25) }, &Origin::default()));
@@ -248,7 +250,10 @@ pub(super) mod tests {
         let first = mail(&notice);
         let header = |mail: &str, name: &str| {
             let unfolded = mail.replace("\n ", " ");
-            unfolded.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned)).unwrap_or_default()
+            unfolded
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))
+                .unwrap_or_default()
         };
         assert_eq!(header(&first, "Subject"), "[critical] credit/7: FeatureDrift, f0 and 1 more");
         assert_eq!(header(&first, "From"), "tidegauge <tidegauge@example.com>");

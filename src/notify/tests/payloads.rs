@@ -85,7 +85,9 @@ fn teams_is_told_with_a_card() {
 
 /// The texts of a template that is as long as it may be.
 fn long() -> Option<String> {
-    Some("{% for a in alerts %}{% for i in range(40) %}{{ a.annotations.summary }}\n{% endfor %}{% endfor %}".to_owned())
+    Some(
+        "{% for a in alerts %}{% for i in range(40) %}{{ a.annotations.summary }}\n{% endfor %}{% endfor %}".to_owned(),
+    )
 }
 
 #[test]

@@ -137,7 +137,10 @@ fn a_template_has_what_alertmanagers_have_and_more() {
     plain("{% for a in alerts %}{{ a.labels.subject }}:{{ a.status }} {% endfor %}", "income:firing age:resolved ");
     plain("{{ alerts[0].startsAt }} {{ alerts[1].endsAt }}", "1970-01-01T01:00:00Z 1970-01-01T02:00:00Z");
     plain("{{ firing | length }} {{ resolved[0].generatorURL }}", "1 https://tidegauge.example/x/#alert-id-age");
-    plain("{{ title }}: {{ incident.likely[0].cause }} {{ notice.alerts[0].evidence[0].value }}", "TITLE: unit_change 0.31");
+    plain(
+        "{{ title }}: {{ incident.likely[0].cause }} {{ notice.alerts[0].evidence[0].value }}",
+        "TITLE: unit_change 0.31",
+    );
     plain("  \n", "usual");
 }
 

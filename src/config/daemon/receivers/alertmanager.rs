@@ -21,7 +21,10 @@ pub fn read(item: Item<'_>) -> Option<Config> {
     let (urls, basic_auth, web) = (urls?, basic_auth?, web?);
     let has_other = web.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
     if basic_auth.is_some() && has_other {
-        item.report("`basic_auth` and an `Authorization` among the `headers` are the same", Some("leave one out".into()));
+        item.report(
+            "`basic_auth` and an `Authorization` among the `headers` are the same",
+            Some("leave one out".into()),
+        );
     }
     Some(Config::Alertmanager(alertmanager::Config { urls, basic_auth, web, resend: duration(resend?) }))
 }

@@ -11,7 +11,6 @@ pub fn read(item: Item<'_>) -> Option<Config> {
     let routing_key = map.need("routing_key", "{file: PATH}", any_secret);
     let url = map.or("url", Secret::Given(pagerduty::URL.to_owned()), url);
     let (web, title, text) = (web(&map), map.maybe("title", template), map.maybe("text", template));
-    let config =
-        pagerduty::Config { routing_key: routing_key?, url: url?, web: web?, title: title?, text: text? };
+    let config = pagerduty::Config { routing_key: routing_key?, url: url?, web: web?, title: title?, text: text? };
     Some(Config::PagerDuty(config))
 }

@@ -8,8 +8,7 @@ use crate::notify::webhook::{self, Format};
 
 pub fn read(item: Item<'_>) -> Option<Config> {
     const LIKE: &str = "write `url: https://…`, or `url_file: PATH` to keep it out of this file";
-    const FORMATS: [(&str, Format); 2] =
-        [("cloudevent", Format::CloudEvent), ("alertmanager", Format::Alertmanager)];
+    const FORMATS: [(&str, Format); 2] = [("cloudevent", Format::CloudEvent), ("alertmanager", Format::Alertmanager)];
     let map = item.map()?;
     let written = map.find("url").map(url);
     let in_file = map.find("url_file").map(|item| checked_url(item, secret_in_file(item)));
