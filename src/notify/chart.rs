@@ -29,12 +29,11 @@ pub fn html(shape: &Shape) -> Option<String> {
     let bar = |share: f64, colour: &str| {
         let height = (share / highest * HIGHEST).round().max(1.0);
         format!(
-            "<td valign=\"bottom\" style=\"padding:0\"><table cellpadding=\"0\" cellspacing=\"0\" border=\"0\"><tr>\
-             <td width=\"{WIDTH}\" height=\"{height}\" bgcolor=\"{colour}\" style=\"width:{WIDTH}px;height:{height}px;\
-             background-color:{colour};font-size:1px;line-height:1px\">&nbsp;</td></tr></table></td>"
+            "<td><table cellpadding=\"0\" cellspacing=\"0\"><tr><td width=\"{WIDTH}\" height=\"{height}\" \
+             bgcolor=\"{colour}\" style=\"font-size:1px;line-height:1px\">&nbsp;</td></tr></table></td>"
         )
     };
-    const GAP: &str = "<td width=\"3\" style=\"width:3px;padding:0;font-size:1px;line-height:1px\">&nbsp;</td>";
+    const GAP: &str = "<td width=\"3\"></td>";
     let pairs: Vec<String> = reference
         .iter()
         .zip(&current)
@@ -42,8 +41,8 @@ pub fn html(shape: &Shape) -> Option<String> {
         .collect();
     Some(format!(
         "<table cellpadding=\"0\" cellspacing=\"0\" border=\"0\" style=\"margin-top:8px;border-bottom:1px solid #ced4da\">\
-         <tr>{}</tr></table>\n<div style=\"font-size:12px;color:#616e7c\"><span style=\"color:{REFERENCE}\">&#9632;</span> \
-         reference <span style=\"color:{CURRENT}\">&#9632;</span> this window: shares of rows, by value</div>",
+         <tr valign=\"bottom\">{}</tr></table>\n<div style=\"font-size:12px;color:#616e7c\"><span style=\"color:{REFERENCE}\">&#9632;</span> \
+         reference <span style=\"color:{CURRENT}\">&#9632;</span> this window, as shares of rows</div>",
         pairs.join(GAP)
     ))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tidegauge::notify::receiver::Config;
 use tidegauge::notify::secret::Secret;
 use tidegauge::rule::alert::State;
 
-use super::{alert, can_run, deliver, given, notice};
+use super::{alert, can_run, certified, deliver, given, notice, script};
 use crate::support::PATIENCE;
 
 /// A server that is ended when dropped.
@@ -24,12 +24,6 @@ struct Server {
     told: Receiver<Value>,
     port: u16,
     folder: TempDir,
-}
-
-fn script(arguments: &[&Path]) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/receivers/smtp.sh"));
-    command.args(arguments);
-    command
 }
 
 impl Server {
@@ -44,8 +38,7 @@ impl Server {
             eprintln!("{test} did not run: aiosmtpd could not be installed");
             return None;
         }
-        let folder = tempfile::tempdir().expect("a folder");
-        assert!(script(&[Path::new("--certify"), folder.path()]).status().expect("it runs").success());
+        let folder = certified();
         let mut child =
             script(&[Path::new(mode), folder.path()]).stdout(Stdio::piped()).spawn().expect("the server starts");
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();

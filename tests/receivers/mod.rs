@@ -9,9 +9,11 @@ mod services;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tempfile::TempDir;
 use tidegauge::cause::{Cause, Likely};
 use tidegauge::measurement::{Family, Measurement};
 use tidegauge::notice::Notice;
@@ -105,6 +107,20 @@ fn notice(id: &str, alerts: Vec<AlertEvent>) -> Notice {
         alerts,
         made: now(),
     }
+}
+
+/// The script that runs an SMTP server, and knows of certificates.
+fn script(arguments: &[&Path]) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/receivers/smtp.sh"));
+    command.args(arguments);
+    command
+}
+
+/// A folder with a CA, and with a certificate of it for localhost.
+fn certified() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(script(&[Path::new("--certify"), folder.path()]).status().expect("it runs").success());
+    folder
 }
 
 /// Whether a test that needs these programs can run; it says so if not.

@@ -1,6 +1,9 @@
 //! Slack, PagerDuty, Teams and webhooks, as a server that holds what it is sent to what the services document.
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
+use tidegauge::notify::alertmanager::{self, BasicAuth};
 use tidegauge::notify::attempt::Failure;
 use tidegauge::notify::client;
 use tidegauge::notify::receiver::Config;
@@ -16,7 +20,7 @@ use tidegauge::notify::webhook::Format;
 use tidegauge::notify::{pagerduty, slack, teams, webhook};
 use tidegauge::rule::alert::{AlertEvent, State as AlertState};
 
-use super::{alert, deliver, given, notice};
+use super::{alert, can_run, certified, deliver, given, notice};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -246,6 +250,66 @@ fn what_they_refuse_is_given_up_and_what_is_too_much_waited_for() {
     let later = deliver(config("/busy", "R0UT1NG"), &told);
     assert!(matches!(later, Err(Failure::Passing { after: Some(after), .. }) if after == Duration::from_secs(7)));
 }
+
+#[test]
+fn an_alertmanager_behind_a_password_is_told_it() {
+    let services = Services::start();
+    let basic_auth = Some(BasicAuth { username: "tidegauge".into(), password: given("s3cret") });
+    let (urls, resend) = (vec![given(&services.url("/am/"))], Duration::from_secs(60));
+    let config = alertmanager::Config { urls, basic_auth, web: web(), resend };
+    assert_eq!(deliver(Config::Alertmanager(config), &notice("n", vec![alert("income", AlertState::Firing)])), Ok(()));
+    let seen = services.seen();
+    assert_eq!(seen[0].path, "/am/api/v2/alerts");
+    // As `printf tidegauge:s3cret | base64` has it.
+    assert_eq!(seen[0].headers["authorization"], "Basic dGlkZWdhdWdlOnMzY3JldA==");
+    assert_eq!(seen[0].headers["content-type"], "application/json");
+}
+
+#[test]
+fn a_web_server_with_a_certificate_of_our_own_is_trusted_by_its_ca_file() {
+    if !can_run("HTTPS with a CA of our own", &["python3", "openssl"]) {
+        return;
+    }
+    let folder = certified();
+    let mut child = Command::new("python3")
+        .args(["-c", HTTPS, &folder.path().display().to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut port = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut port).expect("it says where it is");
+    let told = notice("n", vec![alert("income", AlertState::Firing)]);
+    let tell = |ca_file: Option<PathBuf>| {
+        let web = client::Config { ca_file, ..web() };
+        let url = given(&format!("https://localhost:{}/s3cret", port.trim()));
+        let config = webhook::Config { url, web, format: Format::CloudEvent, signing: vec![] };
+        deliver(Config::Webhook(config), &told)
+    };
+    let (trusted, other) = (tell(Some(folder.path().join("ca.pem"))), tell(None));
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(trusted, Ok(()));
+    let Err(Failure::Passing { why, .. }) = other else { panic!("{other:?}") };
+    assert!(why.starts_with("https://localhost: ") && why.contains("certificate") && !why.contains("s3cret"), "{why}");
+}
+
+/// A web server in Python that says yes to whatever is posted.
+const HTTPS: &str = r#"
+import http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[1] + "/server.pem", sys.argv[1] + "/server.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
 
 #[test]
 fn a_webhook_has_events_or_what_alertmanager_posts_and_both_are_signed() {

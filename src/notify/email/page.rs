@@ -11,7 +11,7 @@ use crate::notify::template::{Dialect, escaped};
 use crate::rule::Severity;
 
 /// Pictures of fields, whose many cells make a mail long.
-const PICTURES: usize = 10;
+const PICTURES: usize = 6;
 
 /// The whole page, with so many of the alerts.
 pub fn page(told: &Story<'_>, shown: usize) -> String {
@@ -91,5 +91,66 @@ fn colour(severity: Option<Severity>) -> &'static str {
         Some(Severity::Warning) => "#b44d12",
         Some(Severity::Info) => "#0967d2",
         None => "#2f8132",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::origin::Origin;
+    use crate::notify::story::story;
+    use crate::notify::tests::{alert, notice, notice_of};
+    use crate::rule::alert::{Shape, State};
+
+    #[test]
+    fn a_page_is_tables_in_which_everything_is_escaped() {
+        let mut told = alert("a<b>", State::Resolved);
+        told.annotations.insert("summary".into(), "\"x\" & 'y'".into());
+        told.annotations.insert("runbook_url".into(), "https://x.example/?a='b'&c".into());
+        let expected = "\
+<!DOCTYPE html>
+<html lang=\"en\">
+<head>
+<meta charset=\"utf-8\">
+<title>[resolved] credit/7: FeatureDrift, a&lt;b&gt;, after 1h</title>
+</head>
+<body style=\"BODY\">
+<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" style=\"max-width:720px;border-collapse:collapse\">
+<tr><td bgcolor=\"#2f8132\" style=\"TITLE\">[resolved] credit/7: FeatureDrift, a&lt;b&gt;, after 1h</td></tr>
+<tr><td style=\"ROW\">
+<h2 style=\"margin:8px 0 0;font-size:16px\">Resolved: 1</h2>
+</td></tr>
+<tr><td style=\"ROW\">
+<h3 style=\"margin:0;font-size:15px\">FeatureDrift: a&lt;b&gt;</h3>
+<p style=\"margin:4px 0 8px\">&quot;x&quot; &amp; &#39;y&#39;</p>
+<table cellpadding=\"0\" cellspacing=\"0\" border=\"0\">
+<tr><td valign=\"top\" style=\"padding-right:12px;color:#616e7c\">resolved</td><td>1970-01-01 02:00 UTC after 1h</td></tr>
+<tr><td valign=\"top\" style=\"padding-right:12px;color:#616e7c\">reason</td><td>the condition no longer holds</td></tr>
+</table>
+<p style=\"margin:8px 0 0\"><a href=\"https://x.example/?a=&#39;b&#39;&amp;c\" style=\"color:#0967d2\">runbook</a></p>
+</td></tr>
+</table>
+</body>
+</html>
+";
+        let body = "margin:0;padding:16px;font-family:Arial,Helvetica,sans-serif;font-size:14px;line-height:20px;\
+                    color:#1f2933;background-color:#ffffff";
+        let title = "padding:12px 16px;background-color:#2f8132;color:#ffffff;font-size:18px;line-height:24px;\
+                     font-weight:bold";
+        let row = "padding:12px 16px;border-bottom:1px solid #e4e7eb";
+        let expected = expected.replace("BODY", body).replace("TITLE", title).replace("ROW", row);
+        assert_eq!(page(&story(&notice_of(vec![told]), &Origin::default()), 9), expected);
+    }
+
+    #[test]
+    fn a_long_mail_stays_below_what_mail_programs_cut_off() {
+        let mut told = notice(100);
+        for alert in &mut told.alerts {
+            alert.shape = Some(Shape { reference: vec![0.01; 100], current: vec![0.01; 100] });
+        }
+        let html = page(&story(&told, &Origin::default()), 30);
+        assert!(html.contains("<p style=\"margin:0\">and 70 more</p>"));
+        // What is longer, Gmail shows in part only.
+        assert!(html.len() < 102 << 10, "{}", html.len());
     }
 }
