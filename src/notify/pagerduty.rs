@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::attempt::{Failure, Unusable, read};
 use super::client::{self, Client};
-use super::limit::{and_more, cut, length, most_that_fit};
+use super::limit::{and_more, cut, length, line, most_that_fit};
 use super::origin::Origin;
 use super::secret::Secret;
 use super::story::{Entry, Story, story, title};
@@ -86,7 +86,7 @@ pub fn event(
             None => details(&told, shown),
         };
         let payload = json!({
-            "summary": cut(&summary, LONGEST_SUMMARY),
+            "summary": line(&summary, LONGEST_SUMMARY),
             "source": source,
             "severity": severity(told.severity),
             "timestamp": since.to_string(),

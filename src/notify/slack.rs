@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::attempt::{Failure, Unusable};
 use super::chart;
 use super::client::{self, Client};
-use super::limit::{and_more, cut, length, most_that_fit};
+use super::limit::{and_more, cut, length, line, most_that_fit};
 use super::origin::Origin;
 use super::secret::Secret;
 use super::story::{Entry, Story, story, title};
@@ -54,6 +54,7 @@ pub fn message(notice: &Notice, origin: &Origin, of_title: Option<&String>, of_t
     let usual_title = title(notice);
     // A header shows text as it is, and the notification shows it with marks.
     let title = or_usual(of_title, Dialect::Plain, (notice, origin, &usual_title), || usual_title.clone());
+    let title = line(&title, LONGEST_HEADER);
     let told = story(notice, origin);
     let usual = || {
         let fits = |shown| {
@@ -71,7 +72,7 @@ pub fn message(notice: &Notice, origin: &Origin, of_title: Option<&String>, of_t
             std::iter::once(header(&title)).chain(sections).collect()
         }
     };
-    json!({"text": escaped(&cut(&title, LONGEST_HEADER), Dialect::Mrkdwn), "blocks": blocks})
+    json!({"text": escaped(&title, Dialect::Mrkdwn), "blocks": blocks})
 }
 
 fn blocks(told: &Story<'_>, title: &str, shown: usize) -> Vec<Value> {
@@ -114,7 +115,7 @@ fn in_mrkdwn(entry: &Entry<'_>) -> String {
 }
 
 fn header(title: &str) -> Value {
-    json!({"type": "header", "text": {"type": "plain_text", "text": cut(title, LONGEST_HEADER), "emoji": false}})
+    json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}})
 }
 
 fn section(text: &str) -> Value {

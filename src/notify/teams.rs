@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::attempt::{Failure, Unusable};
 use super::chart;
 use super::client::{self, Client};
-use super::limit::{and_more, cut, most_that_fit};
+use super::limit::{and_more, cut, line, most_that_fit};
 use super::origin::Origin;
 use super::secret::Secret;
 use super::story::{Entry, Story, story, title};
@@ -61,7 +61,7 @@ pub fn message(notice: &Notice, origin: &Origin, of_title: Option<&String>, of_t
         let usual = || escaped(&told.text(told.entries.len()), Dialect::Markdown);
         cut(&or_usual(of_text, Dialect::Markdown, (notice, origin, &usual_title), usual), LONGEST_TEXT)
     });
-    let card = |shown| card(&told, &cut(&title, LONGEST_TITLE), text.as_deref(), shown);
+    let card = |shown| card(&told, &line(&title, LONGEST_TITLE), text.as_deref(), shown);
     card(most_that_fit(told.entries.len(), |shown| card(shown).to_string().len() <= LARGEST))
 }
 

@@ -13,8 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Item, all, alternatives};
 use crate::notify::receiver::Config;
 
+type Read = fn(Item<'_>) -> Option<Config>;
+
 /// The kinds of receivers, and who reads them.
-const KINDS: [(&str, fn(Item<'_>) -> Option<Config>); 6] = [
+const KINDS: [(&str, Read); 6] = [
     ("email", email::read),
     ("slack", slack::read),
     ("pagerduty", pagerduty::read),
