@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rule::alert::AlertEvent;
 use crate::rule::State;
+use crate::rule::alert::AlertEvent;
 use crate::time::Time;
 
 /// A group of alerts that belong together, as one receiver is told of them.

@@ -8,8 +8,8 @@ use std::process::Command;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tidegauge::measurement::{Family, Measurement};
-use tidegauge::rule::alert::{AlertEvent, RetrainRequest};
 use tidegauge::rule::State;
+use tidegauge::rule::alert::{AlertEvent, RetrainRequest};
 
 const GOLDEN: &str = include_str!("golden/elec2.json");
 const MONITOR: &str = include_str!("elec2/monitor.yaml");

@@ -63,5 +63,8 @@ mod real_kafka;
 /// The daemon beside a broker: it counts exactly, tells what it finds, and survives what befalls it.
 mod daemon;
 
+/// Receivers tell real peers: an SMTP server, an Alertmanager, and servers that hold them to what services document.
+mod receivers;
+
 /// What tests of the running program share.
 mod support;

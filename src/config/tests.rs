@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::{Item, Problem, Problems, Reader, daemon, files as configuration, is_daemon, load, load_monitor, monitor};
 use crate::measurement::Family;
 use crate::monitor::{Against, Attribute, Correction, Input, Judging, Labels, Measure, Season, Source};
+use crate::notify::receiver::Config as Receiver;
 use crate::rule::{Retrain, Severity};
 use crate::schema::{Answers, Choice, Kind, Path as KeyPath, Role};
 use crate::slice::Slicing;
@@ -260,7 +261,8 @@ fn files_that_cannot_be_read_are_a_problem() {
 #[test]
 fn secrets_are_not_shown() {
     let config = load(&good("tidegauge.yaml")).expect("a configuration");
-    assert_eq!(config.receivers["oncall"].url.read().expect("a secret"), "https://hooks.example/a-secret");
+    let Receiver::Webhook(oncall) = &config.receivers["oncall"] else { panic!("a webhook") };
+    assert_eq!(oncall.url.read().expect("a secret"), "https://hooks.example/a-secret");
     assert_eq!(config.kafka.properties["sasl.password"], "hunter2");
     let shown = format!("{config:?}");
     for secret in ["a-secret", "hunter2", "chat.example"] {

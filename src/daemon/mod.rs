@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, Problems};
 use crate::http;
-use crate::notify::webhook::Webhook;
+use crate::notify::receiver::Receiver;
 use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::rule::alert::stable_id;
 use crate::store::Store;
@@ -214,7 +214,7 @@ struct Post {
 
 impl Post {
     fn open(
-        receivers: BTreeMap<String, Webhook>,
+        receivers: BTreeMap<String, Receiver>,
         store: &Store,
         outbox: &Outbox,
         told: mpsc::UnboundedSender<Delivered>,
@@ -230,7 +230,7 @@ impl Post {
     /// Opens again with other receivers; letters that are left over are in the store.
     async fn reopen(
         &mut self,
-        receivers: BTreeMap<String, Webhook>,
+        receivers: BTreeMap<String, Receiver>,
         store: &Store,
         outbox: &Outbox,
         told: mpsc::UnboundedSender<Delivered>,

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::http::View;
 use crate::monitor::Monitor;
 use crate::notify::publisher::Publisher;
-use crate::notify::webhook::Webhook;
+use crate::notify::receiver::Receiver;
 use crate::notify::{Letter, LetterId};
 use crate::reference::Reference;
 use crate::replay;
@@ -26,7 +26,7 @@ pub struct Prepared {
     /// The references that all versions share, in the order of the monitors.
     pub references: Vec<Option<Arc<Reference>>>,
     pub publisher: Publisher,
-    pub receivers: BTreeMap<String, Webhook>,
+    pub receivers: BTreeMap<String, Receiver>,
 }
 
 impl Prepared {
@@ -38,10 +38,10 @@ impl Prepared {
         };
         let references = config.monitors.iter().map(reference).collect::<Result<_>>()?;
         let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
-        let mut receivers = BTreeMap::new();
+        let (mut receivers, origin) = (BTreeMap::new(), config.origin());
         for (name, receiver) in &config.receivers {
-            let webhook = Webhook::new(receiver.clone()).with_context(|| format!("set up the receiver {name}"))?;
-            receivers.insert(name.clone(), webhook);
+            let made = Receiver::new(receiver.clone(), &origin);
+            receivers.insert(name.clone(), made.with_context(|| format!("set up the receiver {name}"))?);
         }
         Ok(Prepared { config: Arc::new(config), references, publisher, receivers })
     }

@@ -15,13 +15,14 @@ use super::outlets::{Outlets, Prepared, now};
 use crate::config::Config;
 use crate::engine::{Effect, Engine, Event, Known, LearntKey, Start};
 use crate::monitor::Monitor;
+use crate::notice::Notice;
 use crate::notify;
 use crate::notify::event::{self, Record};
 use crate::notify::publisher::{Attempt, Publisher};
 use crate::pane::{Pane, Partition};
 use crate::plan::{Subscriber, TopicPlan, topics};
-use crate::rule::alert::AlertEvent;
 use crate::rule::State;
+use crate::rule::alert::AlertEvent;
 use crate::shard::{Learnt, Report};
 use crate::source::kafka::{self, Running};
 use crate::store::{Commit, Position};
@@ -239,8 +240,19 @@ impl Pipeline {
                 outlets.telemetry.alerted(&alert);
                 let told = event::alert(&self.config.kafka.group, &alert);
                 round.records.push(told.record(&self.config.topics.alerts));
-                let letters = notify::letters(&self.config.kafka.group, &alert, now(), &mut outlets.sequence);
-                round.commit.letters.extend(letters);
+                for name in &alert.notify {
+                    let Some(receiver) = self.config.receivers.get(name) else { continue };
+                    let notice = Notice {
+                        id: told.id.clone(),
+                        receiver: name.clone(),
+                        group: BTreeMap::new(),
+                        group_key: alert.id.clone(),
+                        alerts: vec![(*alert).clone()],
+                        made: now(),
+                    };
+                    let letters = notify::letters(notice, receiver, now(), &mut outlets.sequence);
+                    round.commit.letters.extend(letters);
+                }
                 outlets.view.alerted(&alert);
             }
             Effect::Retrain(request) => {

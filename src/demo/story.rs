@@ -15,8 +15,8 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 
 use super::model::{World, label_line, log_line};
 use crate::measurement::Measurement;
-use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::rule::State;
+use crate::rule::alert::{AlertEvent, RetrainRequest};
 
 /// Applications a second; with four partitions well below what the embedded broker can hold.
 const RATE: u64 = 1500;

@@ -150,12 +150,8 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         }
         let measurements: Vec<Measurement> = told.iter().chain(&known_already).cloned().collect();
         let mut following = Vec::new();
-        let evidence = Evidence {
-            version: &version,
-            slice: &slice,
-            measurements: &measurements,
-            offsets: &group.offsets,
-        };
+        let evidence =
+            Evidence { version: &version, slice: &slice, measurements: &measurements, offsets: &group.offsets };
         let rules = judged.monitor.rules.iter().filter(|rule| is_told_first || rule.when.needs_labels());
         for rule in rules {
             let (events, retrain) = asking.ask(rule, evidence);

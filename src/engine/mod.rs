@@ -227,7 +227,9 @@ impl Engine {
 
     /// Alerts that are pending or firing, with the model that each is of.
     pub fn alerts(&self) -> impl Iterator<Item = (&Arc<str>, &AlertKey, &Active)> {
-        self.monitors.iter().flat_map(|(model, w)| w.memory.alerts.iter().map(move |(key, active)| (model, key, active)))
+        self.monitors
+            .iter()
+            .flat_map(|(model, w)| w.memory.alerts.iter().map(move |(key, active)| (model, key, active)))
     }
 
     /// What of it was not known in a model's last window whether a condition holds, and why.

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::view::drift_reference;
 use super::{MonitorStatus, Status, View};
 use crate::measurement::{Family, Measurement};
-use crate::rule::alert::AlertEvent;
 use crate::rule::State;
+use crate::rule::alert::AlertEvent;
 use crate::stat::{self, Statistic};
 use crate::time::{Span, Time};
 

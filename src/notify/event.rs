@@ -7,8 +7,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::measurement::Measurement;
-use crate::rule::alert::{AlertEvent, RetrainRequest, stable_id};
 use crate::rule::State;
+use crate::rule::alert::{AlertEvent, RetrainRequest, stable_id};
 use crate::time::Time;
 
 /// A record for a Kafka topic.
@@ -128,7 +128,7 @@ impl<'a, T: Serialize> CloudEvent<'a, T> {
 const JSON: &str = "application/json";
 
 /// Records of numbers, texts, lists and maps by text can always be written, so there is no error to hand on.
-fn json(told: &impl Serialize) -> String {
+pub fn json(told: &impl Serialize) -> String {
     serde_json::to_string(told).unwrap_or_default()
 }
 
@@ -152,10 +152,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::cause::{Cause, Likely};
     use crate::measurement::Family;
     use crate::pane::Partition;
     use crate::rule::Severity;
-    use crate::rule::alert::OffsetRange;
+    use crate::rule::alert::{Incident, OffsetRange, Shape};
 
     const DOCUMENT: &str = include_str!("EVENTS.md");
 
@@ -196,10 +197,19 @@ mod tests {
             annotations: BTreeMap::new(),
             evidence: vec![measured()],
             unknown: None,
-            shape: None,
-            incident: None,
+            shape: Some(Shape { reference: vec![1.0, 0.0], current: vec![0.0, 1.0] }),
+            incident: Some(Incident {
+                id: "incident".into(),
+                opened: Time(3_600_000),
+                firing: 1,
+                likely: vec![likely(Cause::UnitChange)],
+            }),
             notify: vec!["hook".into()],
         }
+    }
+
+    fn likely(cause: Cause) -> Likely {
+        Likely { cause, subjects: vec!["income".into()], confidence: 0.9, evidence: "100 times as large".into() }
     }
 
     fn request() -> RetrainRequest {
@@ -290,6 +300,9 @@ mod tests {
         let datas = [
             event.clone(),
             event["data"].clone(),
+            event["data"]["shape"].clone(),
+            event["data"]["incident"].clone(),
+            event["data"]["incident"]["likely"][0].clone(),
             serde_json::to_value(&request).unwrap(),
             serde_json::to_value(&request.offsets[0]).unwrap(),
             serde_json::to_value(measured()).unwrap(),

@@ -2,7 +2,22 @@
 
 pub mod event;
 pub mod publisher;
+pub mod secret;
+pub mod attempt;
+pub mod client;
+pub mod origin;
+pub mod limit;
+pub mod chart;
+pub mod payload;
+pub mod story;
+pub mod template;
+pub mod email;
+pub mod slack;
+pub mod pagerduty;
+pub mod teams;
+pub mod alertmanager;
 pub mod webhook;
+pub mod receiver;
 
 #[cfg(test)]
 mod tests;
@@ -19,19 +34,20 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::rule::alert::AlertEvent;
+use crate::notice::Notice;
 use crate::rule::State;
+use crate::rule::alert::AlertEvent;
 use crate::time::Time;
-use event::STRUCTURED;
-use webhook::{Failure, Webhook};
+use attempt::Failure;
+use receiver::Receiver;
 
 /// Ids sort by age.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LetterId(pub String);
 
 impl LetterId {
-    pub fn new(sequence: u64, event: &str, receiver: &str) -> LetterId {
-        LetterId(format!("{sequence:020}-{event}-{receiver}"))
+    pub fn new(sequence: u64, notice: &str, receiver: &str) -> LetterId {
+        LetterId(format!("{sequence:020}-{notice}-{receiver}"))
     }
 
     /// Where it is in the order of letters.
@@ -46,36 +62,74 @@ impl fmt::Display for LetterId {
     }
 }
 
-/// What one receiver is to be told. It is stored before it is sent, until it has arrived or is given up.
+/// What one receiver is to be told, at one of its addresses. It is stored before it is sent, until it has arrived or is
+/// given up. What is sent is made of it for each attempt, so no secret is ever stored, and a template that was changed
+/// applies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Letter {
     pub id: LetterId,
-    /// The receiver's name.
-    pub receiver: String,
-    /// The event's id, the same for all receivers and attempts.
-    pub event: String,
-    /// A receiver gets letters of the same order one after the other. It is the alert's id.
+    #[serde(with = "as_json")]
+    pub notice: Notice,
+    /// Which of the receiver's addresses.
+    pub address: usize,
+    /// An address of a receiver gets letters of the same order one after the other.
     pub order: String,
-    /// The event in the structured mode.
-    pub body: String,
     /// By the clock: letters are given up when they are too old.
     pub created: Time,
 }
 
-/// The letters that an alert's event asks for, one for each receiver. Nobody is woken by an alert that is only pending.
-pub fn letters(group: &str, told: &AlertEvent, created: Time, sequence: &mut u64) -> Vec<Letter> {
-    if told.state == State::Pending {
-        return Vec::new();
+/// The store's own form has no names, so it cannot tell which of the fields that may be missing are.
+mod as_json {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::notice::Notice;
+
+    pub fn serialize<S: Serializer>(notice: &Notice, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&serde_json::to_string(notice).map_err(S::Error::custom)?)
     }
-    let event = event::alert(group, told);
-    let body = event.structured();
-    let letter = |receiver: &String| {
-        let id = LetterId::new(*sequence, &event.id, receiver);
-        *sequence += 1;
-        let (event, order) = (event.id.clone(), told.id.clone());
-        Letter { id, receiver: receiver.clone(), event, order, body: body.clone(), created }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Notice, D::Error> {
+        serde_json::from_str(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+impl Letter {
+    /// The receiver's name.
+    pub fn receiver(&self) -> &str {
+        &self.notice.receiver
+    }
+}
+
+/// The letters that a notice asks for: one for each address of its receiver, and for each alert where the receiver wants
+/// them one at a time. Nobody is woken by an alert that is only pending.
+pub fn letters(notice: Notice, receiver: &receiver::Config, created: Time, sequence: &mut u64) -> Vec<Letter> {
+    let mut notice = notice;
+    notice.alerts.retain(|alert| alert.state != State::Pending);
+    // What is told one at a time is in order for each alert, and else for each group.
+    let parts: Vec<(Notice, String)> = if receiver.wants_each_alert() {
+        let (alerts, whole) = (std::mem::take(&mut notice.alerts), notice);
+        let part = |alert: AlertEvent| {
+            let order = alert.id.clone();
+            (Notice { alerts: vec![alert], ..whole.clone() }, order)
+        };
+        alerts.into_iter().map(part).collect()
+    } else if notice.alerts.is_empty() {
+        Vec::new()
+    } else {
+        let order = notice.group_key.clone();
+        vec![(notice, order)]
     };
-    told.notify.iter().map(letter).collect()
+    let mut letters = Vec::new();
+    for (notice, order) in parts {
+        for address in 0..receiver.addresses() {
+            let id = LetterId::new(*sequence, &notice.id, &notice.receiver);
+            *sequence += 1;
+            letters.push(Letter { id, notice: notice.clone(), address, order: order.clone(), created });
+        }
+    }
+    letters
 }
 
 /// What became of a letter, which need not be kept any longer.
@@ -125,12 +179,12 @@ impl Schedule {
     }
 }
 
-/// Takes letters to receivers: all at the same time, except that those of one alert to one receiver go in order. So no
-/// receiver, however slow, holds up another, nor one alert another one.
+/// Takes letters to receivers: all at the same time, except that those of one order to one address go one after the other.
+/// So no receiver, however slow, holds up another, nor one group of alerts another one.
 #[derive(Debug)]
 pub struct Courier {
     /// By name.
-    pub receivers: BTreeMap<String, Webhook>,
+    pub receivers: BTreeMap<String, Receiver>,
     pub schedule: Schedule,
     /// How long to go on once no more letters can come.
     pub grace: Duration,
@@ -170,17 +224,37 @@ impl Courier {
     }
 }
 
-/// Attempts that may be under way at the same time, for each receiver.
+/// Attempts that may be under way at the same time, for each address.
 const AT_ONCE: usize = 8;
 
-/// A receiver, and how many letters it may be handed at once.
+/// A receiver, and how many letters each of its addresses may be handed at once.
 struct Desk {
-    webhook: Webhook,
-    attempts: Semaphore,
+    receiver: Receiver,
+    attempts: Vec<Semaphore>,
 }
 
-/// Whose letters go one after the other: the receiver's name, and the order.
-type Lane = (String, String);
+impl Desk {
+    fn new(receiver: Receiver) -> Desk {
+        let attempts = (0..receiver.addresses()).map(|_| Semaphore::new(AT_ONCE)).collect();
+        Desk { receiver, attempts }
+    }
+
+    async fn hand(&self, letter: &Letter) -> Result<(), Failure> {
+        let Some(attempts) = self.attempts.get(letter.address) else {
+            return Err(Failure::Lasting { why: "this address of the receiver is no longer configured".to_owned() });
+        };
+        // The semaphore is never closed; were it, one attempt too many would do no harm.
+        let _permit = attempts.acquire().await;
+        self.receiver.deliver(&letter.notice, letter.address).await
+    }
+}
+
+/// Whose letters go one after the other: the receiver's name, which of its addresses, and the order.
+type Lane = (String, usize, String);
+
+fn lane(letter: &Letter) -> Lane {
+    (letter.receiver().to_owned(), letter.address, letter.order.clone())
+}
 
 /// What the courier has in hand.
 struct Round {
@@ -194,10 +268,9 @@ struct Round {
 }
 
 impl Round {
-    fn new(receivers: BTreeMap<String, Webhook>, schedule: Schedule, closed: watch::Receiver<bool>) -> Round {
-        let desk = |webhook| Arc::new(Desk { webhook, attempts: Semaphore::new(AT_ONCE) });
+    fn new(receivers: BTreeMap<String, Receiver>, schedule: Schedule, closed: watch::Receiver<bool>) -> Round {
         Round {
-            desks: receivers.into_iter().map(|(name, webhook)| (name, desk(webhook))).collect(),
+            desks: receivers.into_iter().map(|(name, receiver)| (name, Arc::new(Desk::new(receiver)))).collect(),
             schedule: Arc::new(schedule),
             closed,
             under_way: JoinSet::new(),
@@ -206,7 +279,7 @@ impl Round {
     }
 
     fn take(&mut self, letter: Letter) {
-        match self.behind.entry((letter.receiver.clone(), letter.order.clone())) {
+        match self.behind.entry(lane(&letter)) {
             Entry::Occupied(mut queue) => queue.get_mut().push_back(letter),
             Entry::Vacant(lane) => {
                 lane.insert(VecDeque::new());
@@ -216,11 +289,11 @@ impl Round {
     }
 
     fn start(&mut self, letter: Letter) {
-        let desk = self.desks.get(&letter.receiver).cloned();
+        let desk = self.desks.get(letter.receiver()).cloned();
         let (schedule, closed) = (self.schedule.clone(), self.closed.clone());
         self.under_way.spawn(async move {
             let delivered = deliver(&letter, desk, &schedule, closed).await;
-            ((letter.receiver, letter.order), delivered)
+            (lane(&letter), delivered)
         });
     }
 
@@ -251,30 +324,28 @@ async fn deliver(
     let mut attempts = 0;
     let done = |attempts, outcome| {
         if let Outcome::GivenUp(why) = &outcome {
-            tracing::error!(receiver = letter.receiver, letter = %letter.id, attempts, why, "gave up a letter");
+            tracing::error!(receiver = letter.receiver(), letter = %letter.id, attempts, why, "gave up a letter");
         }
-        let (id, receiver) = (letter.id.clone(), letter.receiver.clone());
+        let (id, receiver) = (letter.id.clone(), letter.receiver().to_owned());
         Some(Delivered { id, receiver, attempts, outcome })
     };
     let Some(desk) = desk else {
         return done(attempts, Outcome::GivenUp("no receiver of this name is configured".to_owned()));
     };
+    let give_up = desk.receiver.gives_up().unwrap_or(schedule.give_up).min(schedule.give_up);
     loop {
-        // The semaphore is never closed; were it, one attempt too many would do no harm.
-        let permit = desk.attempts.acquire().await;
-        let posted = desk.webhook.post(&letter.event, STRUCTURED, &letter.body).await;
-        drop(permit);
+        let told = desk.hand(letter).await;
         attempts += 1;
-        let (why, after) = match posted {
+        let (why, after) = match told {
             Ok(()) => return done(attempts, Outcome::Arrived),
             Err(Failure::Lasting { why }) => return done(attempts, Outcome::GivenUp(why)),
             Err(Failure::Passing { why, after }) => (why, after),
         };
         let wait = schedule.wait(attempts, after, &letter.id);
-        if age(letter) + wait > schedule.give_up {
+        if age(letter) + wait > give_up {
             return done(attempts, Outcome::GivenUp(why));
         }
-        tracing::warn!(receiver = letter.receiver, letter = %letter.id, attempts, ?wait, why, "will try again");
+        tracing::warn!(receiver = letter.receiver(), letter = %letter.id, attempts, ?wait, why, "will try again");
         tokio::select! {
             () = sleep(wait) => {}
             _ = closed.wait_for(|&closed| closed) => return None,

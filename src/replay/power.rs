@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::inject::Injection;
 use crate::measurement::{Family, Measurement};
-use crate::rule::alert::AlertEvent;
 use crate::rule::State;
+use crate::rule::alert::AlertEvent;
 use crate::time::{Span, Time};
 
 /// What is known of one injection.

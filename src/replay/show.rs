@@ -12,8 +12,8 @@ use super::power::Power;
 use super::what_if::Point;
 use crate::join::Fared;
 use crate::measurement::{Family, Measurement};
-use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::rule::State;
+use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::time::{Span, Time};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -189,7 +189,8 @@ fn summary(event: &AlertEvent) -> String {
     text
 }
 
-fn in_words(measurement: &Measurement) -> String {
+/// A measurement for a person: its statistic, value, threshold and p-value.
+pub fn in_words(measurement: &Measurement) -> String {
     let value = measurement.value.map_or("no value".to_owned(), |value| rounded(value).to_string());
     match (measurement.threshold, measurement.p_value) {
         (Some(threshold), None) => format!("{} {value} (threshold {threshold})", measurement.statistic),

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU32;
 use super::*;
 use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
+use crate::notice::Notice;
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
 use crate::rule::alert::AlertKey;
@@ -63,7 +64,14 @@ fn position(next: i64) -> Position {
 
 fn state(published: i64) -> State {
     let key = AlertKey { rule: "Drift".into(), version: "7".into(), slice: "".into(), subject: "income".into() };
-    let active = Active { id: "episode".into(), since: Time(5), recent: vec![(Time(9), true)], held: Time(9), firing: true, unknown: None };
+    let active = Active {
+        id: "episode".into(),
+        since: Time(5),
+        recent: vec![(Time(9), true)],
+        held: Time(9),
+        firing: true,
+        unknown: None,
+    };
     State { published: Time(published), alerts: vec![(key, active)], ..State::default() }
 }
 
@@ -82,11 +90,21 @@ fn block(model: &str, start: i64, rows: u64) -> Block {
 fn letter(sequence: u64) -> Letter {
     Letter {
         id: LetterId::new(sequence, "event", "hook"),
-        receiver: "hook".into(),
-        event: "event".into(),
+        notice: notice(),
+        address: 1,
         order: "episode".into(),
-        body: "{}".into(),
         created: Time(7),
+    }
+}
+
+fn notice() -> Notice {
+    Notice {
+        id: "event".into(),
+        receiver: "hook".into(),
+        group: [("model".into(), "credit".into())].into(),
+        group_key: "episode".into(),
+        alerts: vec![],
+        made: Time(7),
     }
 }
 

@@ -8,9 +8,9 @@ use crate::join::Fared;
 use crate::measurement::Family;
 use crate::monitor::{Input, Source};
 use crate::rows::Rejected;
-use crate::rule::life::Patience;
 use crate::rule::Rule;
 use crate::rule::condition::{Condition, Subjects};
+use crate::rule::life::Patience;
 use crate::schema::{Path, Plausible, Schema};
 use crate::shard::Progress;
 use crate::stat;
@@ -160,7 +160,14 @@ fn alerts_are_counted_by_rule_and_state() {
         slice: "".into(),
         subject: subject.to_owned(),
     };
-    let active = Active { id: "1".to_owned(), since: Time(0), recent: vec![(Time(0), true)], held: Time(0), firing: true, unknown: None };
+    let active = Active {
+        id: "1".to_owned(),
+        since: Time(0),
+        recent: vec![(Time(0), true)],
+        held: Time(0),
+        firing: true,
+        unknown: None,
+    };
     let keys = [key("income"), key("age")];
     telemetry.alerts(&monitor, keys.iter().map(|key| (key, &active)));
     let line = |state: &str, n: u8| {

@@ -21,7 +21,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ANNOTATED = ["deploy/tidegauge.yaml", "rules/starting-point.yaml"]
 EXAMPLES = [*ANNOTATED, "deploy/compose/tidegauge.yaml"]
 # What the shown settings refer to.
-SECRETS = ["kafka-password", "chat-url", "chat-token"]
+SECRETS = [
+    "kafka-password",
+    "chat-url",
+    "chat-token",
+    "mail-password",
+    "slack-url",
+    "pagerduty-key",
+    "teams-url",
+    "alertmanager-password",
+]
+CERTIFICATES = ["mail-ca.pem", "proxy-ca.pem"]
 # A key that nothing else is near to.
 UNKNOWN = "zzzzzzzz"
 
@@ -83,6 +93,8 @@ def laid_out(folder, change):
     secrets.mkdir()
     for name in SECRETS:
         (secrets / name).write_text("https://example.com/not-a-secret\n")
+    for name in CERTIFICATES:
+        (secrets / name).write_text("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
     return files
 
 

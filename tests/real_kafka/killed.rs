@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tidegauge::measurement::{Family, Measurement};
 use tidegauge::notify::event;
-use tidegauge::rule::alert::{AlertEvent, RetrainRequest};
 use tidegauge::rule::State;
+use tidegauge::rule::alert::{AlertEvent, RetrainRequest};
 use tidegauge::time::Time;
 
 use super::broker::Broker;
@@ -132,8 +132,10 @@ fn check_labels(rows: &[Row], seen: &[Seen]) -> usize {
     let told = |counts: BTreeMap<(Time, String), f64>| -> BTreeMap<(Time, String), f64> {
         counts.into_iter().filter(|(window, _)| is_told(window)).collect()
     };
-    let (found, missed): (fn(&Row) -> bool, fn(&Row) -> bool) =
-        (|row| row.is_labelled() && row.is_chosen() && row.is_bad(), |row| row.is_labelled() && row.is_chosen() && !row.is_bad());
+    let (found, missed): (fn(&Row) -> bool, fn(&Row) -> bool) = (
+        |row| row.is_labelled() && row.is_chosen() && row.is_bad(),
+        |row| row.is_labelled() && row.is_chosen() && !row.is_bad(),
+    );
     assert_eq!(last("true_positives"), told(count(found)));
     assert_eq!(last("false_positives"), told(count(missed)));
     labelled.values().sum::<f64>() as usize

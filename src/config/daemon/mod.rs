@@ -9,9 +9,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use reqwest::Url;
+
 use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
 use crate::monitor::Monitor;
-use crate::notify::webhook;
+use crate::notify::origin::Origin;
+use crate::notify::receiver;
 use crate::{http, source, store};
 pub use rules::in_folder;
 
@@ -23,10 +26,19 @@ pub struct Config {
     pub http: http::Config,
     pub store: store::Config,
     pub topics: Topics,
-    pub receivers: BTreeMap<String, webhook::Config>,
+    pub receivers: BTreeMap<String, receiver::Config>,
+    /// Where people reach the daemon's page, for links.
+    pub external_url: Option<Url>,
     pub limits: Limits,
     /// How many threads count rows.
     pub workers: usize,
+}
+
+impl Config {
+    /// The daemon, as its receivers know it.
+    pub fn origin(&self) -> Origin {
+        Origin { group: self.kafka.group.clone(), external_url: self.external_url.clone() }
+    }
 }
 
 /// The topics that the daemon writes to.
@@ -66,6 +78,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let receivers = map.find("receivers");
     let names = receivers.map_or_else(|| Some(BTreeSet::new()), receivers::names);
     let receivers = receivers.map_or_else(|| Some(BTreeMap::new()), receivers::read);
+    let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
     let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
     let workers = map.or("workers", processors, |item| item.count(1..=1024));
@@ -80,6 +93,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         store: store?,
         topics: topics?,
         receivers: receivers?,
+        external_url: external_url?,
         limits: limits?,
         workers: workers? as usize,
     })
@@ -117,6 +131,18 @@ fn read_http(item: Item<'_>) -> Option<http::Config> {
         item.parsed("an address with a port", "127.0.0.1:9909, or 0.0.0.0:9909 for every network")
     });
     Some(http::Config { listen: listen? })
+}
+
+/// An address that may be shown to everybody who is notified.
+fn external_url(item: Item<'_>) -> Option<Url> {
+    let url: Url = item.parsed("the address of a page", "https://tidegauge.example.com")?;
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !is_plain || url.fragment().is_some() {
+        let hint = "write https://tidegauge.example.com, with neither password nor ? nor #".to_owned();
+        item.report(format!("{item} is not the address of a page"), Some(hint));
+        return None;
+    }
+    Some(url)
 }
 
 fn read_store(item: Item<'_>) -> Option<store::Config> {

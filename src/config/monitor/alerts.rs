@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::outcomes;
-use crate::config::{Item, all, alternatives, hint, shown};
+use crate::config::{Giver, Item, all, alternatives, hint, shown};
 use crate::measurement::Family;
 use crate::monitor::Measure;
 use crate::rule::condition::{Condition, Name, Per, Subjects};
@@ -153,14 +153,15 @@ fn templates(item: Item<'_>) -> Option<BTreeMap<String, String>> {
             let hint = "write letters, digits and underscores, without two of them in front".to_owned();
             item.reader().report(at, format!("`{}` cannot be the name of a label", shown(name)), Some(hint));
         }
-        Some((name.to_owned(), template(item)?))
+        Some((name.to_owned(), item.template(&ALERT)?))
     }));
     Some(templates?.into_iter().collect())
 }
 
-fn template(item: Item<'_>) -> Option<String> {
-    /// What an alert gives to its templates.
-    const VARIABLES: [&str; 13] = [
+/// What an alert gives to its templates.
+const ALERT: Giver = Giver {
+    name: "an alert",
+    variables: &[
         "alert",
         "state",
         "severity",
@@ -174,32 +175,11 @@ fn template(item: Item<'_>) -> Option<String> {
         "since",
         "values",
         "reason",
-    ];
-    const BUILT_IN: [&str; 4] = ["range", "dict", "namespace", "debug"];
-    /// Compiling recurses, and the length bounds how deep; nobody reads a longer alert.
-    const LONGEST: usize = 4096;
-    let text = item.text_like("a template such as \"{{ subject }} drifted\"")?;
-    if text.len() > LONGEST {
-        item.report(format!("{item} is longer than {LONGEST} bytes"), None);
-        return None;
-    }
-    let environment = minijinja::Environment::new();
-    let template = match environment.template_from_str(text) {
-        Ok(template) => template,
-        Err(error) => {
-            let message = format!("{item} is not a template: {}", error.detail().unwrap_or("it does not compile"));
-            item.report(message, Some("write for example \"{{ subject }} drifted\"".to_owned()));
-            return None;
-        }
-    };
-    let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
-    unknown.sort();
-    for name in unknown.iter().filter(|name| ![&VARIABLES[..], &BUILT_IN].concat().contains(&name.as_str())) {
-        let message = format!("an alert gives no `{}` to its templates", shown(name));
-        item.report_within(text.find(name).unwrap_or(0), message, hint(name, VARIABLES));
-    }
-    Some(text.to_owned())
-}
+    ],
+    // Nobody reads a longer alert.
+    longest: 4096,
+    like: "\"{{ subject }} drifted\"",
+};
 
 fn notify(item: Item<'_>, receivers: Option<&BTreeSet<String>>) -> Option<Vec<String>> {
     let items = item.list()?;

@@ -2,6 +2,7 @@
 
 mod near;
 mod scalar;
+mod template;
 mod tree;
 
 use std::cell::{Cell, RefCell};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Problem;
 use near::nearest;
 pub use near::{alternatives, hint};
+pub use template::Giver;
 pub use tree::Position;
 use tree::{Entry, Node, Scalar, Value};
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::monitor::Monitor;
 use crate::rule::Rule;
+use crate::rule::State;
 use crate::rule::alert::{AlertEvent, AlertKey};
 use crate::rule::life::Active;
-use crate::rule::State;
 
 /// Resolved alerts that are kept, over all models.
 const RESOLVED_KEPT: usize = 200;
@@ -111,8 +111,14 @@ mod tests {
             slice: "".into(),
             subject: "income".to_owned(),
         };
-        let restored =
-            Active { id: "r".to_owned(), since: Time(3_600_000), recent: vec![(Time(3_600_000), true)], held: Time(3_600_000), firing: true, unknown: None };
+        let restored = Active {
+            id: "r".to_owned(),
+            since: Time(3_600_000),
+            recent: vec![(Time(3_600_000), true)],
+            held: Time(3_600_000),
+            firing: true,
+            unknown: None,
+        };
         alerts.set(&monitor, [(&key, &restored)]);
         assert_eq!(states(&alerts), [("income", State::Firing)]);
         let shown = alerts.list().next().expect("an alert");

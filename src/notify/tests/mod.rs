@@ -1,4 +1,7 @@
-//! Tests of the courier, against a real HTTP server that answers by a script.
+//! Tests of the courier, against a real HTTP server that answers by a script; and of what receivers are told.
+
+mod payloads;
+mod texts;
 
 use std::sync::Mutex;
 
@@ -9,9 +12,12 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::webhook::{Config, Secret};
+use super::secret::Secret;
+use super::webhook::Config;
 use super::*;
+use crate::measurement::{Family, Measurement};
 use crate::rule::Severity;
+use crate::rule::alert::AlertEvent;
 
 /// What the server was sent: the path, the headers and the body.
 type Seen = Arc<Mutex<Vec<(String, HeaderMap, String)>>>;
@@ -46,35 +52,96 @@ fn status(code: u16) -> Option<Response> {
     Some(StatusCode::from_u16(code).unwrap().into_response())
 }
 
+fn given(text: &str) -> Secret {
+    Secret::Given(text.to_owned())
+}
+
 fn config(url: &str) -> Config {
-    Config {
-        url: Secret::Given(url.to_owned()),
-        headers: BTreeMap::new(),
-        timeout: Duration::from_millis(300),
-        signing: None,
-        proxy: None,
-    }
+    let web = client::Config { timeout: Duration::from_millis(300), ..client::Config::default() };
+    Config { url: given(url), web, format: webhook::Format::CloudEvent, signing: vec![] }
+}
+
+/// Who tells in these tests.
+fn origin() -> origin::Origin {
+    origin::Origin { group: "g".to_owned(), external_url: Some("https://tidegauge.example/x/".parse().unwrap()) }
 }
 
 fn courier(receivers: &[(&str, Config)]) -> Courier {
-    let webhook = |(name, config): &(&str, Config)| (name.to_string(), Webhook::new(config.clone()).unwrap());
+    let receiver = |(name, config): &(&str, Config)| {
+        let config = receiver::Config::Webhook(config.clone());
+        (name.to_string(), Receiver::new(config, &origin()).unwrap())
+    };
     Courier {
-        receivers: receivers.iter().map(webhook).collect(),
+        receivers: receivers.iter().map(receiver).collect(),
         schedule: Schedule { waits: vec![Duration::from_millis(10)], give_up: Duration::from_secs(3600) },
         grace: Duration::from_secs(5),
     }
 }
 
+/// An alert of a subject, as the engine tells it.
+pub fn alert(subject: &str, state: State) -> AlertEvent {
+    let measured = Measurement {
+        window_start: Time(0),
+        window_end: Time(3_600_000),
+        rows: 5000,
+        value: Some(0.31),
+        p_value: Some(0.0004),
+        threshold: Some(0.2),
+        breached: Some(true),
+        ..Measurement::new(Family::Drift, subject, "psi")
+    };
+    AlertEvent {
+        id: format!("id-{subject}"),
+        alert: "FeatureDrift".into(),
+        state,
+        severity: Severity::Critical,
+        model: "credit".into(),
+        version: "7".into(),
+        slice: String::new(),
+        subject: subject.into(),
+        window_start: Time(0),
+        window_end: Time(if state == State::Firing { 3_600_000 } else { 7_200_000 }),
+        since: Time(3_600_000),
+        condition: "drift.psi > 0.2".into(),
+        reason: if state == State::Resolved { "the condition no longer holds".into() } else { String::new() },
+        labels: BTreeMap::from([("team".into(), "risk".into())]),
+        annotations: BTreeMap::from([("summary".into(), format!("{subject} of credit has drifted"))]),
+        evidence: vec![measured],
+        unknown: None,
+        shape: None,
+        incident: None,
+        notify: vec![],
+    }
+}
+
+pub fn notice_of(alerts: Vec<AlertEvent>) -> Notice {
+    Notice {
+        id: "notice".into(),
+        receiver: "hook".into(),
+        group: BTreeMap::from([("model".into(), "credit".into())]),
+        group_key: "{}/{model=\"credit\"}".into(),
+        alerts,
+        made: Time(7_205_000),
+    }
+}
+
+/// So many alerts that fire.
+pub fn notice(count: usize) -> Notice {
+    notice_of((0..count).map(|n| alert(&format!("f{n}"), State::Firing)).collect())
+}
+
+/// The events of these letters are told apart by when their windows end.
 fn letter(sequence: u64, receiver: &str, order: &str) -> Letter {
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    Letter {
-        id: LetterId::new(sequence, "event", receiver),
-        receiver: receiver.to_owned(),
-        event: format!("event-{sequence}"),
-        order: order.to_owned(),
-        body: format!("{{\"sequence\":{sequence}}}"),
-        created: Time(created as i64),
-    }
+    let told = AlertEvent { window_end: Time(sequence as i64), ..alert("income", State::Firing) };
+    let notice = Notice { receiver: receiver.to_owned(), ..notice_of(vec![told]) };
+    let id = LetterId::new(sequence, &notice.id, receiver);
+    Letter { id, notice, address: 0, order: order.to_owned(), created: Time(created as i64) }
+}
+
+/// The id of the event that a letter tells.
+fn event_of(sequence: u64) -> String {
+    event::alert("g", &letter(sequence, "hook", "a").notice.alerts[0]).id
 }
 
 type Running = (mpsc::Sender<Letter>, mpsc::UnboundedReceiver<Delivered>, JoinHandle<()>);
@@ -95,18 +162,19 @@ async fn deliver_one(script: fn(usize) -> Option<Response>) -> (Delivered, Seen)
 #[tokio::test]
 async fn a_letter_arrives_with_its_headers() {
     let (url, seen) = serve(|_| status(204)).await;
-    let headers = BTreeMap::from([("authorization".to_owned(), Secret::Given("Bearer token".to_owned()))]);
-    let signing = Some(Secret::Given("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()));
-    let receiver = Config { headers, signing, ..config(&url) };
+    let mut receiver = config(&url);
+    receiver.web.headers = BTreeMap::from([("authorization".to_owned(), given("Bearer token"))]);
+    receiver.signing = vec![given("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
     let (coming, mut told, _) = start(courier(&[("hook", receiver)]), vec![]);
     coming.send(letter(3, "hook", "a")).await.unwrap();
     let delivered = told.recv().await.unwrap();
     assert_eq!((delivered.outcome, delivered.attempts), (Outcome::Arrived, 1));
     assert_eq!(delivered.id.sequence(), 3);
     let (path, headers, body) = seen.lock().unwrap().pop().unwrap();
-    assert_eq!((path.as_str(), body.as_str()), ("/s3cret", "{\"sequence\":3}"));
+    let told = event::alert("g", &letter(3, "hook", "a").notice.alerts[0]).structured();
+    assert_eq!((path, body), ("/s3cret".to_owned(), told));
     assert_eq!(headers["content-type"], "application/cloudevents+json");
-    assert_eq!(headers["webhook-id"], "event-3");
+    assert_eq!(headers["webhook-id"], event_of(3).as_str());
     assert_eq!(headers["authorization"], "Bearer token");
     assert!(headers["webhook-timestamp"].to_str().unwrap().parse::<i64>().unwrap() > 1_700_000_000);
     assert!(headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
@@ -116,7 +184,7 @@ async fn a_letter_arrives_with_its_headers() {
 async fn what_may_pass_is_tried_again() {
     let (delivered, seen) = deliver_one(|n| status([500, 408, 425, 503, 200][n])).await;
     assert_eq!((delivered.outcome, delivered.attempts), (Outcome::Arrived, 5));
-    assert!(seen.lock().unwrap().iter().all(|(_, headers, _)| headers["webhook-id"] == "event-0"));
+    assert!(seen.lock().unwrap().iter().all(|(_, headers, _)| headers["webhook-id"] == event_of(0).as_str()));
 }
 
 #[tokio::test]
@@ -160,7 +228,8 @@ async fn errors_show_no_more_than_scheme_and_host() {
     let tls = open.replace("http://", "https://user:s3cret@");
     for url in [format!("http://user:s3cret@{closed}/s3cret?s3cret"), tls, "http://no.such.host.invalid/s3cret".into()]
     {
-        let failed = Webhook::new(config(&url)).unwrap().post("id", STRUCTURED, "{}").await.unwrap_err();
+        let receiver = Receiver::new(receiver::Config::Webhook(config(&url)), &origin()).unwrap();
+        let failed = receiver.deliver(&notice(1), 0).await.unwrap_err();
         let Failure::Passing { why, after: None } = failed else { panic!("{failed:?}") };
         assert!(why.starts_with("http") && why.contains(": ") && !why.contains("s3cret"), "{why}");
     }
@@ -176,14 +245,15 @@ async fn letters_of_one_alert_go_in_order() {
         assert_eq!(told.recv().await.unwrap().id.sequence(), sequence);
     }
     let ids: Vec<_> = seen.lock().unwrap().iter().map(|(_, headers, _)| headers["webhook-id"].clone()).collect();
-    assert_eq!(ids, ["event-0", "event-0", "event-0", "event-1", "event-2"]);
+    assert_eq!(ids, [0, 0, 0, 1, 2].map(event_of));
 }
 
 #[tokio::test]
 async fn a_slow_receiver_holds_up_no_other() {
     let (slow, _) = serve(|_| None).await;
     let (quick, _) = serve(|_| status(200)).await;
-    let patient = Config { timeout: Duration::from_secs(60), ..config(&slow) };
+    let mut patient = config(&slow);
+    patient.web.timeout = Duration::from_secs(60);
     let mut waiting: Vec<Letter> = (0..50).map(|n| letter(n, "slow", &n.to_string())).collect();
     waiting.extend((50..90).map(|n| letter(n, "quick", &n.to_string())));
     let (_coming, mut told, _) = start(courier(&[("slow", patient), ("quick", config(&quick))]), waiting);
@@ -238,7 +308,8 @@ async fn at_the_end_what_can_go_goes_and_nothing_is_waited_for() {
 #[tokio::test]
 async fn the_end_comes_when_grace_is_over() {
     let (url, _) = serve(|_| None).await;
-    let patient = Config { timeout: Duration::from_secs(600), ..config(&url) };
+    let mut patient = config(&url);
+    patient.web.timeout = Duration::from_secs(600);
     let courier = Courier { grace: Duration::from_millis(50), ..courier(&[("hook", patient)]) };
     let (coming, mut told, running) = start(courier, vec![letter(0, "hook", "a")]);
     drop(coming);
@@ -267,38 +338,57 @@ fn waits_grow_and_are_never_shorter_than_planned_or_asked() {
 }
 
 #[test]
-fn receivers_are_told_of_firing_and_resolved() {
-    let told = |state| AlertEvent {
-        id: "episode".into(),
-        alert: "Drift".into(),
-        state,
-        severity: Severity::Info,
-        model: "credit".into(),
-        version: "1".into(),
-        slice: String::new(),
-        subject: String::new(),
-        window_start: Time(0),
-        window_end: Time(1000),
-        since: Time(1000),
-        condition: String::new(),
-        reason: String::new(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        evidence: vec![],
-        unknown: None,
-        shape: None,
-        incident: None,
-        notify: vec!["a".into(), "b".into()],
-    };
+fn a_webhook_for_events_is_told_one_alert_a_letter() {
+    let all = vec![alert("a", State::Firing), alert("b", State::Resolved), alert("c", State::Pending)];
+    let hook = receiver::Config::Webhook(config("http://host"));
     let mut sequence = 9;
-    assert!(letters("g", &told(State::Pending), Time(5), &mut sequence).is_empty());
-    let mut all = letters("g", &told(State::Firing), Time(5), &mut sequence);
-    all.extend(letters("g", &told(State::Resolved), Time(6), &mut sequence));
-    assert_eq!(sequence, 13);
-    assert!(all.is_sorted_by_key(|letter| &letter.id));
-    let to: Vec<_> = all.iter().map(|letter| (letter.id.sequence(), letter.receiver.as_str())).collect();
-    assert_eq!(to, [(9, "a"), (10, "b"), (11, "a"), (12, "b")]);
-    assert!(all.iter().all(|letter| letter.order == "episode" && letter.body.contains(&letter.event)));
-    assert_eq!(all[0].event, all[1].event);
-    assert_ne!(all[0].event, all[2].event);
+    let letters = letters(notice_of(all), &hook, Time(5), &mut sequence);
+    assert_eq!(sequence, 11);
+    assert!(letters.is_sorted_by_key(|letter| &letter.id));
+    let told: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.id.sequence(), letter.order.as_str(), letter.notice.alerts[0].subject.as_str()))
+        .collect();
+    assert_eq!(told, [(9, "id-a", "a"), (10, "id-b", "b")], "nobody is told of what is pending");
+    assert!(letters.iter().all(|letter| letter.notice.alerts.len() == 1 && letter.receiver() == "hook"));
+    assert_eq!(letters[0].id.to_string(), "00000000000000000009-notice-hook");
+}
+
+#[test]
+fn others_are_told_a_group_a_letter_at_each_address() {
+    let urls = ["http://one:9093", "http://two:9093"].map(given).into();
+    let (web, resend) = (client::Config::default(), Duration::from_secs(60));
+    let config = alertmanager::Config { urls, basic_auth: None, web, resend };
+    let both = receiver::Config::Alertmanager(config);
+    let told = notice_of(vec![alert("a", State::Firing), alert("b", State::Resolved), alert("c", State::Pending)]);
+    let mut sequence = 0;
+    let sent = letters(told.clone(), &both, Time(5), &mut sequence);
+    let at: Vec<_> = sent.iter().map(|letter| (letter.address, letter.order.as_str())).collect();
+    assert_eq!(at, [(0, told.group_key.as_str()), (1, told.group_key.as_str())]);
+    assert!(sent.iter().all(|letter| letter.notice.alerts.len() == 2));
+    assert_eq!(letters(notice_of(vec![alert("c", State::Pending)]), &both, Time(5), &mut sequence), []);
+}
+
+#[test]
+fn a_letter_is_kept_as_it_is_and_holds_no_secret() {
+    let url = "http://host/s3cret";
+    let kept = letters(notice(2), &receiver::Config::Webhook(config(url)), Time(5), &mut 0);
+    // As the store keeps it.
+    let bytes = postcard::to_stdvec(&kept).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"));
+    assert_eq!(postcard::from_bytes::<Vec<Letter>>(&bytes).unwrap(), kept);
+}
+
+#[tokio::test]
+async fn a_letter_to_who_is_told_again_is_given_up_soon() {
+    let (url, _) = serve(|_| status(503)).await;
+    let (web, resend) = (client::Config::default(), Duration::from_millis(10));
+    let config = alertmanager::Config { urls: vec![given(&url)], basic_auth: None, web, resend };
+    let receiver = Receiver::new(receiver::Config::Alertmanager(config), &origin()).unwrap();
+    let mut courier = courier(&[]);
+    courier.receivers.insert("hook".to_owned(), receiver);
+    courier.schedule.waits = vec![Duration::from_secs(3000)];
+    let (_coming, mut told, _) = start(courier, vec![letter(0, "hook", "a")]);
+    let delivered = told.recv().await.unwrap();
+    assert!(matches!(delivered.outcome, Outcome::GivenUp(why) if why.contains("503")), "at once, not in an hour");
 }

@@ -1,0 +1,106 @@
+//! The kinds of receivers: what each is configured with, and how it is told.
+
+use std::time::Duration;
+
+use super::alertmanager::{self, Alertmanager};
+use super::attempt::{Failure, Unusable};
+use super::email::{self, Email};
+use super::origin::Origin;
+use super::pagerduty::{self, PagerDuty};
+use super::slack::{self, Slack};
+use super::teams::{self, Teams};
+use super::webhook::{self, Format, Webhook};
+use crate::notice::Notice;
+
+/// What a receiver is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Config {
+    Email(email::Config),
+    Slack(slack::Config),
+    PagerDuty(pagerduty::Config),
+    Teams(teams::Config),
+    Alertmanager(alertmanager::Config),
+    Webhook(webhook::Config),
+}
+
+impl Config {
+    /// How many addresses there are that are told separately.
+    pub fn addresses(&self) -> usize {
+        match self {
+            Config::Alertmanager(config) => config.urls.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether it is told of one alert at a time, rather than of a group.
+    pub fn wants_each_alert(&self) -> bool {
+        matches!(self, Config::Webhook(config) if config.format == Format::CloudEvent)
+    }
+
+    /// How often it has to be told again of what has not changed; `None` if it remembers.
+    pub fn resend(&self) -> Option<Duration> {
+        match self {
+            Config::Alertmanager(config) => Some(config.resend),
+            _ => None,
+        }
+    }
+}
+
+/// One who can be told.
+#[derive(Debug)]
+pub enum Receiver {
+    Email(Email),
+    Slack(Slack),
+    PagerDuty(PagerDuty),
+    Teams(Teams),
+    Alertmanager(Alertmanager),
+    Webhook(Webhook),
+}
+
+impl Receiver {
+    /// Reads everything once, so that what is wrong is known at the start.
+    ///
+    /// # Errors
+    /// When a file or variable that it names cannot be read, or what it says cannot be used.
+    pub fn new(config: Config, origin: &Origin) -> Result<Receiver, Unusable> {
+        Ok(match config {
+            Config::Email(config) => Receiver::Email(Email::new(config, origin)?),
+            Config::Slack(config) => Receiver::Slack(Slack::new(config, origin)?),
+            Config::PagerDuty(config) => Receiver::PagerDuty(PagerDuty::new(config, origin)?),
+            Config::Teams(config) => Receiver::Teams(Teams::new(config, origin)?),
+            Config::Alertmanager(config) => Receiver::Alertmanager(Alertmanager::new(config, origin)?),
+            Config::Webhook(config) => Receiver::Webhook(Webhook::new(config, origin)?),
+        })
+    }
+
+    /// Makes one attempt to tell the notice to one of its addresses.
+    ///
+    /// # Errors
+    /// Why it did not arrive, and whether it is to be tried again.
+    pub async fn deliver(&self, notice: &Notice, address: usize) -> Result<(), Failure> {
+        match self {
+            Receiver::Email(email) => email.deliver(notice).await,
+            Receiver::Slack(slack) => slack.deliver(notice).await,
+            Receiver::PagerDuty(pagerduty) => pagerduty.deliver(notice).await,
+            Receiver::Teams(teams) => teams.deliver(notice).await,
+            Receiver::Alertmanager(alertmanager) => alertmanager.deliver(notice, address).await,
+            Receiver::Webhook(webhook) => webhook.deliver(notice).await,
+        }
+    }
+
+    /// How many addresses there are that are told separately.
+    pub fn addresses(&self) -> usize {
+        match self {
+            Receiver::Alertmanager(alertmanager) => alertmanager.addresses(),
+            _ => 1,
+        }
+    }
+
+    /// The age at which it no longer wants a letter, if it is told everything again before that.
+    pub fn gives_up(&self) -> Option<Duration> {
+        match self {
+            Receiver::Alertmanager(alertmanager) => Some(alertmanager.gives_up()),
+            _ => None,
+        }
+    }
+}
