@@ -117,7 +117,12 @@ pub fn short(number: f64) -> String {
 
 /// A difference in hundredths, with its sign; one that is none in these has none.
 pub fn signed(number: f64) -> String {
-    if number.abs() < 0.005 { "0.00".to_owned() } else { format!("{number:+.2}") }
+    match number.abs() {
+        size if size < 0.005 => "0.00".to_owned(),
+        size if size < 1e7 => format!("{number:+.2}"),
+        // Written out, it could be hundreds of digits long.
+        _ => format!("{number:+.2e}"),
+    }
 }
 
 /// The middle of where a quantile is, for which there is more often room than for both ends; `~` where they are far
@@ -181,6 +186,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
+        for (number, expected) in [(0.001, "0.00"), (-0.25, "-0.25"), (1234.5, "+1234.50"), (-5.9e160, "-5.90e160")] {
+            assert_eq!(signed(number), expected);
+        }
         for (number, expected) in [
             (0.0, "0"),
             (0.41, "0.41"),

@@ -197,7 +197,7 @@ mod tests {
     fn it_fires_when_enough_of_the_last_windows_held() {
         assert_eq!(told(patience(1, 1, 0), "..!!.!"), "--f-rf");
         assert_eq!(told(patience(2, 2, 0), ".!.!!!.!!"), "-p-pf-rpf");
-        assert_eq!(told(patience(2, 3, 0), ".!.!..!"), "-p-f-rp");
+        assert_eq!(told(patience(2, 3, 0), ".!.!..!"), "-p-fr-p");
         assert_eq!(told(patience(3, 5, 0), "!..!....!!!"), "p-------p-f");
     }
 
