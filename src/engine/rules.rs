@@ -68,10 +68,10 @@ impl Asking<'_> {
         let mut slot = self.memory.alerts.remove(&key);
         let before = slot.clone();
         let id = || {
+            let (end, again) = (window.end.to_string(), revision.to_string());
+            let parts: [&str; 7] = [&monitor.model, &rule.name, of.version, of.slice, subject, &end, &again];
             // What is resolved by one revision and raised again by the next is another episode.
-            let again = if revision == 0 { String::new() } else { revision.to_string() };
-            let end = window.end.to_string();
-            alert::stable_id(&[&monitor.model, &rule.name, of.version, of.slice, subject, &end, &again])
+            alert::stable_id(&parts[..if revision == 0 { 6 } else { 7 }])
         };
         let change = life::step(&mut slot, rule.patience, &verdict, window.end, id);
         let event = change.zip(slot.as_ref().or(before.as_ref())).map(|(state, active)| {
