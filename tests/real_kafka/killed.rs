@@ -115,7 +115,7 @@ fn check_labels(rows: &[Row], seen: &[Seen]) -> usize {
         let found = measurements.iter().filter(|m| m.family == Family::Performance && m.statistic == statistic);
         found.filter_map(|m| Some(((m.window_end, m.version.clone()), m.value?))).collect()
     };
-    let count = |is_counted: fn(&Row) -> bool| {
+    let count = |is_counted: &dyn Fn(&Row) -> bool| {
         let mut counts: BTreeMap<(Time, String), f64> = BTreeMap::new();
         for row in rows {
             let window = (Time(row.window_end()), row.version().to_owned());
@@ -123,8 +123,8 @@ fn check_labels(rows: &[Row], seen: &[Seen]) -> usize {
         }
         counts
     };
-    let of_all: BTreeMap<_, f64> = count(|_| true);
-    let labelled = count(Row::is_labelled);
+    let of_all: BTreeMap<_, f64> = count(&|_| true);
+    let labelled = count(&Row::is_labelled);
     let coverage: BTreeMap<_, f64> = labelled.iter().map(|(window, n)| (window.clone(), n / of_all[window])).collect();
     assert_eq!(last("coverage"), coverage);
     // Of fewer labels than the monitor asks for nothing is told.
@@ -132,12 +132,9 @@ fn check_labels(rows: &[Row], seen: &[Seen]) -> usize {
     let told = |counts: BTreeMap<(Time, String), f64>| -> BTreeMap<(Time, String), f64> {
         counts.into_iter().filter(|(window, _)| is_told(window)).collect()
     };
-    let (found, missed): (fn(&Row) -> bool, fn(&Row) -> bool) = (
-        |row| row.is_labelled() && row.is_chosen() && row.is_bad(),
-        |row| row.is_labelled() && row.is_chosen() && !row.is_bad(),
-    );
-    assert_eq!(last("true_positives"), told(count(found)));
-    assert_eq!(last("false_positives"), told(count(missed)));
+    let chosen = |is_right: bool| move |row: &Row| row.is_labelled() && row.is_chosen() && row.is_bad() == is_right;
+    assert_eq!(last("true_positives"), told(count(&chosen(true))));
+    assert_eq!(last("false_positives"), told(count(&chosen(false))));
     labelled.values().sum::<f64>() as usize
 }
 
