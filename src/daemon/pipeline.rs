@@ -55,6 +55,9 @@ pub struct Pipeline {
     /// Records that were stored before an earlier end and may not have been published.
     left: Vec<Record>,
     lanes: BTreeMap<Partition, Lane>,
+    /// Some of our partitions were taken and the others are about to be: a rebalance takes all, one by one. What comes of
+    /// these meanwhile must not be judged, since nobody would wait for those that are gone.
+    is_rebalancing: bool,
     stored: Instant,
     shown: Instant,
 }
@@ -129,6 +132,7 @@ impl Pipeline {
             told,
             left,
             lanes,
+            is_rebalancing: false,
             stored,
             shown,
         })
@@ -167,6 +171,7 @@ impl Pipeline {
             }
             Told::Revoked(partition) => {
                 self.lanes.remove(&partition);
+                self.is_rebalancing = !self.lanes.is_empty();
                 outlets.telemetry.revoked(&partition);
                 outlets.view.revoked(&partition);
                 Event::Revoked(partition)
@@ -174,7 +179,8 @@ impl Pipeline {
             Told::Counted { report, assignment, rows, dead } => {
                 // What was counted under an assignment that is over is read again under the next one. Were it let
                 // through while a rebalance hands out partitions, it would not be waited for those still to come.
-                if self.lanes.get(&report.partition).is_none_or(|lane| lane.assignment != assignment) {
+                let is_over = self.lanes.get(&report.partition).is_none_or(|lane| lane.assignment != assignment);
+                if is_over || self.is_rebalancing {
                     return;
                 }
                 outlets.telemetry.read(&report.partition.topic, rows as u64);
@@ -321,6 +327,9 @@ impl Pipeline {
 
     /// Lets the others go on without partitions that were read to their end and are silent.
     fn find_idle(&mut self, round: &mut Round, outlets: &mut Outlets) {
+        if self.is_rebalancing {
+            return;
+        }
         let patience = |partition: &Partition| {
             let readers = self.monitors.values().filter(|m| m.reads(&partition.topic));
             readers.map(|monitor| monitor.windowing.idle).max().unwrap_or(Span(i64::MAX))
