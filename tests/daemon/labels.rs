@@ -149,7 +149,7 @@ fn write_reference(folder: &Folder) {
 fn no_label_is_lost_and_none_counts_twice_when_it_is_killed() {
     assert!(MONITOR.contains(WAIT));
     let (broker, folder) = (Broker::start(&[("loans", PARTITIONS), ("outcomes", LABEL_PARTITIONS)]), Folder::new());
-    folder.configure(&broker.address, "");
+    folder.configure_only_one(&broker.address);
     folder.write("rules/loan.yaml", MONITOR);
     write_reference(&folder);
     let mut daemon = Daemon::start(&folder);

@@ -50,6 +50,15 @@ impl Folder {
         self.write("tidegauge.yaml", text);
     }
 
+    /// The same for a daemon that is the only one of its group: one that takes the place of another that was killed is
+    /// given all partitions at once, and not only its share until the other's session has ended.
+    pub fn configure_only_one(&self, brokers: &str) {
+        self.configure(brokers, "");
+        let file = self.0.path().join("tidegauge.yaml");
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        self.write("tidegauge.yaml", text.replace("properties: {", "properties: {group.instance.id: only, "));
+    }
+
     /// Runs the program here, to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         tidegauge().args(arguments).current_dir(self.0.path()).output().expect("the program can be started")
