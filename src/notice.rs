@@ -27,6 +27,12 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// That of one alert by itself.
+    pub fn of_one(id: String, receiver: &str, alert: AlertEvent, made: Time) -> Notice {
+        let (receiver, group_key) = (receiver.to_owned(), alert.id.clone());
+        Notice { id, receiver, group: BTreeMap::new(), group_key, alerts: vec![alert], made }
+    }
+
     pub fn is_firing(&self) -> bool {
         self.firing().next().is_some()
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::LearntKey;
 use crate::lane::Lane;
+use crate::notify::event::Record;
 use crate::pane::Partition;
 use crate::plan::TopicPlan;
 use crate::rows::{Reason, Rejected};
@@ -53,6 +54,24 @@ pub struct DeadLetter {
     pub offset: i64,
     pub reason: Reason,
     pub payload: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// As it came, with why it was turned away and where it was.
+    pub fn record(&self, topic: &str) -> Record {
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        Record {
+            topic: topic.to_owned(),
+            key: format!("{}/{}", self.partition.topic, self.partition.partition),
+            headers: vec![
+                header("tidegauge_reason", self.reason.name().to_owned()),
+                header("tidegauge_topic", self.partition.topic.to_string()),
+                header("tidegauge_partition", self.partition.partition.to_string()),
+                header("tidegauge_offset", self.offset.to_string()),
+            ],
+            value: self.payload.clone(),
+        }
+    }
 }
 
 /// What is committed to Kafka beside the offset, so that a copy without our store goes on where we were.

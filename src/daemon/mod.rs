@@ -4,6 +4,7 @@ mod counting;
 mod offsets;
 mod outlets;
 mod pipeline;
+mod resending;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
-use super::counting::{Counting, DeadLetter, Told};
+use super::counting::{Counting, Told};
 use super::offsets::{Lane, commit_offsets};
 use super::outlets::{Outlets, Prepared, now};
+use super::resending::Resending;
 use crate::config::Config;
 use crate::engine::{Effect, Engine, Event, Known, LearntKey, Start};
 use crate::monitor::Monitor;
@@ -60,6 +61,7 @@ pub struct Pipeline {
     is_rebalancing: bool,
     stored: Instant,
     shown: Instant,
+    resending: Resending,
 }
 
 /// What one round of events asks for, gathered to be carried out in order.
@@ -135,6 +137,7 @@ impl Pipeline {
             is_rebalancing: false,
             stored,
             shown,
+            resending: Resending::default(),
         })
     }
 
@@ -167,6 +170,7 @@ impl Pipeline {
                 let lane =
                     Lane { assignment, idle: false, drained: None, position: None, moved: false, committed: None };
                 self.lanes.insert(partition.clone(), lane);
+                self.is_rebalancing = false;
                 Event::Assigned { partition, latest }
             }
             Told::Revoked(partition) => {
@@ -185,7 +189,8 @@ impl Pipeline {
                 }
                 outlets.telemetry.read(&report.partition.topic, rows as u64);
                 outlets.telemetry.reported(&report);
-                round.dead.extend(dead.iter().map(|letter| (letter.partition.topic.clone(), self.dead_letter(letter))));
+                let topic = self.config.topics.dead_letters.as_deref().unwrap_or_default();
+                round.dead.extend(dead.iter().map(|letter| (letter.partition.topic.clone(), letter.record(topic))));
                 self.note(&report, round);
                 Event::Report(report)
             }
@@ -248,14 +253,7 @@ impl Pipeline {
                 round.records.push(told.record(&self.config.topics.alerts));
                 for name in &alert.notify {
                     let Some(receiver) = self.config.receivers.get(name) else { continue };
-                    let notice = Notice {
-                        id: told.id.clone(),
-                        receiver: name.clone(),
-                        group: BTreeMap::new(),
-                        group_key: alert.id.clone(),
-                        alerts: vec![(*alert).clone()],
-                        made: now(),
-                    };
+                    let notice = Notice::of_one(told.id.clone(), name, (*alert).clone(), now());
                     let letters = notify::letters(notice, receiver, now(), &mut outlets.sequence);
                     round.commit.letters.extend(letters);
                 }
@@ -307,21 +305,6 @@ impl Pipeline {
                     alert.reason
                 );
             }
-        }
-    }
-
-    fn dead_letter(&self, letter: &DeadLetter) -> Record {
-        let header = |name: &str, value: String| (name.to_owned(), value);
-        Record {
-            topic: self.config.topics.dead_letters.clone().unwrap_or_default(),
-            key: format!("{}/{}", letter.partition.topic, letter.partition.partition),
-            headers: vec![
-                header("tidegauge_reason", letter.reason.name().to_owned()),
-                header("tidegauge_topic", letter.partition.topic.to_string()),
-                header("tidegauge_partition", letter.partition.partition.to_string()),
-                header("tidegauge_offset", letter.offset.to_string()),
-            ],
-            value: letter.payload.clone(),
         }
     }
 
@@ -380,6 +363,10 @@ impl Pipeline {
         }
         if round.is_due || self.shown.elapsed() >= SHOW_EVERY {
             self.show(outlets);
+            let firing = || outlets.view.firing();
+            for letter in self.resending.due(&self.config.receivers, firing, Instant::now(), &mut outlets.sequence) {
+                let _ = outlets.letters.send(letter).await;
+            }
         }
         Ok(())
     }

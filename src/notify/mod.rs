@@ -4,6 +4,7 @@ pub mod event;
 pub mod publisher;
 pub mod secret;
 pub mod attempt;
+pub mod chat;
 pub mod client;
 pub mod origin;
 pub mod limit;

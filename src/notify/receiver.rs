@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use super::alertmanager::{self, Alertmanager};
 use super::attempt::{Failure, Unusable};
+use super::chat::{self, Chat};
 use super::email::{self, Email};
 use super::origin::Origin;
 use super::pagerduty::{self, PagerDuty};
-use super::slack::{self, Slack};
-use super::teams::{self, Teams};
 use super::webhook::{self, Format, Webhook};
+use super::{slack, teams};
 use crate::notice::Notice;
 
 /// What a receiver is to be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     Email(email::Config),
-    Slack(slack::Config),
+    Slack(chat::Config),
     PagerDuty(pagerduty::Config),
-    Teams(teams::Config),
+    Teams(chat::Config),
     Alertmanager(alertmanager::Config),
     Webhook(webhook::Config),
 }
@@ -50,9 +50,8 @@ impl Config {
 #[derive(Debug)]
 pub enum Receiver {
     Email(Email),
-    Slack(Slack),
+    Chat(Chat),
     PagerDuty(PagerDuty),
-    Teams(Teams),
     Alertmanager(Alertmanager),
     Webhook(Webhook),
 }
@@ -65,9 +64,9 @@ impl Receiver {
     pub fn new(config: Config, origin: &Origin) -> Result<Receiver, Unusable> {
         Ok(match config {
             Config::Email(config) => Receiver::Email(Email::new(config, origin)?),
-            Config::Slack(config) => Receiver::Slack(Slack::new(config, origin)?),
+            Config::Slack(config) => Receiver::Chat(Chat::new(config, origin, slack::message)?),
             Config::PagerDuty(config) => Receiver::PagerDuty(PagerDuty::new(config, origin)?),
-            Config::Teams(config) => Receiver::Teams(Teams::new(config, origin)?),
+            Config::Teams(config) => Receiver::Chat(Chat::new(config, origin, teams::message)?),
             Config::Alertmanager(config) => Receiver::Alertmanager(Alertmanager::new(config, origin)?),
             Config::Webhook(config) => Receiver::Webhook(Webhook::new(config, origin)?),
         })
@@ -80,9 +79,8 @@ impl Receiver {
     pub async fn deliver(&self, notice: &Notice, address: usize) -> Result<(), Failure> {
         match self {
             Receiver::Email(email) => email.deliver(notice).await,
-            Receiver::Slack(slack) => slack.deliver(notice).await,
+            Receiver::Chat(chat) => chat.deliver(notice).await,
             Receiver::PagerDuty(pagerduty) => pagerduty.deliver(notice).await,
-            Receiver::Teams(teams) => teams.deliver(notice).await,
             Receiver::Alertmanager(alertmanager) => alertmanager.deliver(notice, address).await,
             Receiver::Webhook(webhook) => webhook.deliver(notice).await,
         }

@@ -1,26 +1,13 @@
-//! The Slack receiver: blocks for an incoming webhook.
+//! What is posted to an incoming webhook of Slack: blocks.
 
 use serde_json::{Value, json};
 
-use super::attempt::{Failure, Unusable};
 use super::chart;
-use super::client::{self, Client};
 use super::limit::{and_more, cut, length, line, most_that_fit};
 use super::origin::Origin;
-use super::secret::Secret;
 use super::story::{Entry, Story, story, title};
 use super::template::{Dialect, escaped, or_usual};
 use crate::notice::Notice;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The address of the incoming webhook, which is the secret.
-    pub url: Secret,
-    pub web: client::Config,
-    /// Templates in place of the usual texts.
-    pub title: Option<String>,
-    pub text: Option<String>,
-}
 
 /// What Slack takes at once. That all texts together are bounded is not documented; beyond some 13 200 characters it
 /// answers `msg_blocks_too_long`.
@@ -28,26 +15,6 @@ const MOST_BLOCKS: usize = 50;
 const LONGEST_HEADER: usize = 150;
 const LONGEST_SECTION: usize = 3000;
 const LONGEST_TOGETHER: usize = 12_500;
-
-#[derive(Debug)]
-pub struct Slack {
-    config: Config,
-    origin: Origin,
-    client: Client,
-}
-
-impl Slack {
-    /// Reads everything once, so that what is wrong is known at the start.
-    pub fn new(config: Config, origin: &Origin) -> Result<Slack, Unusable> {
-        let client = Client::new(config.web.clone(), std::slice::from_ref(&config.url))?;
-        Ok(Slack { config, origin: origin.clone(), client })
-    }
-
-    pub async fn deliver(&self, notice: &Notice) -> Result<(), Failure> {
-        let message = message(notice, &self.origin, self.config.title.as_ref(), self.config.text.as_ref());
-        self.client.post(client::url(&self.config.url)?, "application/json", &[], message.to_string()).await
-    }
-}
 
 /// The message for a notice, within Slack's limits.
 pub fn message(notice: &Notice, origin: &Origin, of_title: Option<&String>, of_text: Option<&String>) -> Value {

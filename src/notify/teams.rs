@@ -1,56 +1,23 @@
-//! The Microsoft Teams receiver: an adaptive card for a workflow that posts what it is sent.
+//! What is posted to a workflow of Microsoft Teams: an adaptive card.
 //!
 //! What is told is in runs of text, which show every character as it is: in a text block, a slice or a label that looks
 //! like a link would become one.
 
 use serde_json::{Value, json};
 
-use super::attempt::{Failure, Unusable};
 use super::chart;
-use super::client::{self, Client};
 use super::limit::{and_more, cut, line, most_that_fit};
 use super::origin::Origin;
-use super::secret::Secret;
 use super::story::{Entry, Story, story, title};
 use super::template::{Dialect, escaped, or_usual};
 use crate::notice::Notice;
 use crate::rule::Severity;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The address of the workflow, which is the secret.
-    pub url: Secret,
-    pub web: client::Config,
-    /// Templates in place of the usual texts.
-    pub title: Option<String>,
-    pub text: Option<String>,
-}
 
 /// Teams refuses a message of more than 28 KB.
 const LARGEST: usize = 28_000;
 const LONGEST_TITLE: usize = 300;
 /// Less than what is left in bytes once a text is written as JSON.
 const LONGEST_TEXT: usize = 6000;
-
-#[derive(Debug)]
-pub struct Teams {
-    config: Config,
-    origin: Origin,
-    client: Client,
-}
-
-impl Teams {
-    /// Reads everything once, so that what is wrong is known at the start.
-    pub fn new(config: Config, origin: &Origin) -> Result<Teams, Unusable> {
-        let client = Client::new(config.web.clone(), std::slice::from_ref(&config.url))?;
-        Ok(Teams { config, origin: origin.clone(), client })
-    }
-
-    pub async fn deliver(&self, notice: &Notice) -> Result<(), Failure> {
-        let message = message(notice, &self.origin, self.config.title.as_ref(), self.config.text.as_ref());
-        self.client.post(client::url(&self.config.url)?, "application/json", &[], message.to_string()).await
-    }
-}
 
 /// The message for a notice, within the limit of Teams.
 pub fn message(notice: &Notice, origin: &Origin, of_title: Option<&String>, of_text: Option<&String>) -> Value {

@@ -136,7 +136,7 @@ pub const ALERTS: Metric = gauge(
 pub const UNKNOWN_CONDITIONS: Metric = gauge(
     "tidegauge_unknown_conditions",
     &["model", "alert", "severity", "reason"],
-    "Conditions of which it is not known whether they hold: no_data, as long as they have an alert and the last window no \
+    "Conditions of which it is not known whether they hold: no_data, of those with an alert when the last window has no \
      rows of it, or insufficient_data.",
 );
 pub const ALERT_TRANSITIONS: Metric = counter(

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tidegauge::rule::alert::stable_id;
+use tidegauge::time::Time;
 
 use super::{BEGIN, Rows, WINDOW, end_of, monitor, write_reference};
 use crate::support::broker::{Broker, Found};
-use crate::support::hook::Hook;
+use crate::support::hook::{Hook, Told};
 use crate::support::program::{Daemon, Folder};
 use crate::support::wait_until;
 
@@ -71,6 +72,44 @@ fn what_is_sent_is_counted_and_what_is_found_is_told() {
     assert_eq!(daemon.terminate().0.code(), Some(0));
     let log = daemon.log_text();
     assert!(!log.contains(r#""level":"ERROR""#), "{log}");
+}
+
+/// An Alertmanager that hears no more of an alert takes it for resolved, so it is told of it again, also by a daemon that
+/// has only the store to know it from; and once that it is over.
+#[test]
+fn an_alertmanager_is_told_again_of_what_fires() {
+    let (broker, hook, folder) = (Broker::start(&[("loans", PARTITIONS)]), Hook::start(), Folder::new());
+    let receivers = format!("receivers: {{hook: {{alertmanager: {{urls: [\"{}\"], resend: 300ms}}}}}}\n", hook.url);
+    folder.configure(&broker.address, &receivers);
+    folder.write("rules/loan.yaml", monitor("loan", "loans", ALERTS));
+    write_reference(&folder);
+    let mut daemon = Daemon::start(&folder);
+    send_loans(&broker, 0..5);
+    let told_since = |before: usize| wait_until("it to be told again", || hook.told().len() >= before + 3);
+    told_since(0);
+    assert_eq!(daemon.terminate().0.code(), Some(0));
+    let before = hook.told().len();
+    let daemon = Daemon::start(&folder);
+    told_since(before);
+    let told = hook.told();
+    let alerts: Vec<&Value> = told.iter().map(|told| &told.event[0]).collect();
+    let time = |alert: &Value, field: &str| -> Time {
+        alert[field].as_str().and_then(|text| text.parse().ok()).expect("a time")
+    };
+    for alert in &alerts {
+        // The labels are what makes it the same alert to an Alertmanager.
+        assert_eq!(alert["labels"], alerts[0]["labels"]);
+        assert_eq!(alert["labels"]["team"], "risk of loan");
+        assert_eq!(time(alert, "startsAt"), time(alerts[0], "startsAt"));
+    }
+    assert!(time(alerts[told.len() - 1], "endsAt") > time(alerts[0], "endsAt"));
+    send_loans(&broker, 5..6);
+    close(&broker, "loans", PARTITIONS, 6);
+    let resolved = |told: &Told| time(&told.event[0], "endsAt").to_string() == end_of(4);
+    wait_until("it to be told that it is over", || hook.told().last().is_some_and(resolved));
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(hook.told().last().is_some_and(resolved), "what is over is not told as firing again");
+    drop(daemon);
 }
 
 /// Two windows are calm, two drift, and then all is calm again.

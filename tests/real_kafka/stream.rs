@@ -1,6 +1,6 @@
 //! A steady stream of rows of which everything is known, and what the daemon has to say of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -299,6 +299,8 @@ pub fn identity(m: &Measurement) -> (Time, String, &'static str, String, String)
 pub fn compare(expected: &[Measurement], published: Vec<Measurement>) {
     let mut published: BTreeMap<_, _> = published.into_iter().map(|m| (identity(&m), m)).collect();
     let (mut missing, mut different) = (0, Vec::new());
+    let told: BTreeSet<_> = expected.iter().map(|m| (identity(m), m.revision)).collect();
+    assert_eq!(told.len(), expected.len(), "a replay tells each revision once");
     let expected: BTreeMap<_, _> = expected.iter().map(|m| (identity(m), m)).collect();
     for (identity, expected) in expected {
         match published.remove(&identity) {

@@ -17,7 +17,7 @@ use tidegauge::notify::attempt::Failure;
 use tidegauge::notify::client;
 use tidegauge::notify::receiver::Config;
 use tidegauge::notify::webhook::Format;
-use tidegauge::notify::{pagerduty, slack, teams, webhook};
+use tidegauge::notify::{chat, pagerduty, webhook};
 use tidegauge::rule::State as AlertState;
 use tidegauge::rule::alert::AlertEvent;
 
@@ -186,7 +186,7 @@ fn all(services: &Services, title: Option<&str>, text: Option<&str>) -> [Config;
     let url = |path: &str| given(&services.url(path));
     let (title, text) = (title.map(str::to_owned), text.map(str::to_owned));
     [
-        Config::Slack(slack::Config { url: url("/slack"), web: web(), title: title.clone(), text: text.clone() }),
+        Config::Slack(chat::Config { url: url("/slack"), web: web(), title: title.clone(), text: text.clone() }),
         Config::PagerDuty(pagerduty::Config {
             routing_key: given("R0UT1NG"),
             url: url("/pagerduty"),
@@ -194,7 +194,7 @@ fn all(services: &Services, title: Option<&str>, text: Option<&str>) -> [Config;
             title: title.clone(),
             text: text.clone(),
         }),
-        Config::Teams(teams::Config { url: url("/teams"), web: web(), title, text }),
+        Config::Teams(chat::Config { url: url("/teams"), web: web(), title, text }),
     ]
 }
 

@@ -27,7 +27,10 @@ impl Hook {
     /// Listens until the test's process ends.
     pub fn start() -> Hook {
         let told: Arc<Mutex<Vec<Told>>> = Arc::default();
-        let router = Router::new().route("/hook", post(receive)).with_state(told.clone());
+        let router = Router::new()
+            .route("/hook", post(receive))
+            .route("/hook/api/v2/alerts", post(receive))
+            .with_state(told.clone());
         let (tell, address) = mpsc::channel();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::monitor::Monitor;
 use crate::rule::Rule;
 use crate::rule::State;
-use crate::rule::alert::{AlertEvent, AlertKey};
+use crate::rule::alert::{self, AlertEvent, AlertKey};
 use crate::rule::life::Active;
 
 /// Resolved alerts that are kept, over all models.
@@ -73,7 +73,9 @@ impl Alerts {
 /// What can be said of an alert without its event: its window is the first for which the condition held.
 fn event(monitor: &Monitor, rule: &Rule, key: &AlertKey, alert: &Active) -> AlertEvent {
     let window = monitor.windowing.window(alert.since);
-    AlertEvent::new(&monitor.model, rule, key, alert, window, alert.state())
+    let mut event = AlertEvent::new(&monitor.model, rule, key, alert, window, alert.state());
+    alert::render(&mut event, rule, window);
+    event
 }
 
 #[cfg(test)]

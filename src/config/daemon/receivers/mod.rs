@@ -1,11 +1,10 @@
 //! Reads who is notified.
 
 mod alertmanager;
+mod chat;
 mod email;
 mod pagerduty;
 mod parts;
-mod slack;
-mod teams;
 mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +17,9 @@ type Read = fn(Item<'_>) -> Option<Config>;
 /// The kinds of receivers, and who reads them.
 const KINDS: [(&str, Read); 6] = [
     ("email", email::read),
-    ("slack", slack::read),
+    ("slack", chat::slack),
     ("pagerduty", pagerduty::read),
-    ("teams", teams::read),
+    ("teams", chat::teams),
     ("alertmanager", alertmanager::read),
     ("webhook", webhook::read),
 ];
