@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegauge::rule::alert::stable_id;
@@ -107,7 +108,7 @@ fn an_alertmanager_is_told_again_of_what_fires() {
     close(&broker, "loans", PARTITIONS, 6);
     let resolved = |told: &Told| time(&told.event[0], "endsAt").to_string() == end_of(4);
     wait_until("it to be told that it is over", || hook.told().last().is_some_and(resolved));
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
     assert!(hook.told().last().is_some_and(resolved), "what is over is not told as firing again");
     drop(daemon);
 }
@@ -268,15 +269,20 @@ fn other_models_are_counted_apart(daemon: &Daemon, broker: &Broker) {
         broker.produce("clicks", partition, Rows { window: 0, partition, count: 150, drifted: false }.lines());
     }
     close(broker, "clicks", 2, 1);
-    // The first window is what each log is learnt from.
-    for window in 0..3 {
+    let send_pair = |window: i64| {
         let at = |i: i64| BEGIN + window * WINDOW + i * 10;
         broker.produce("features", 0, (0..200).map(|i| format!(r#"{{"ts":{},"age":{}}}"#, at(i), 20 + i % 50)));
         for partition in 0..2 {
             let row = |i: i64| format!(r#"{{"ts":{},"score":0.{:02},"took":1500}}"#, at(i), i);
             broker.produce("predictions", partition, (0..90).map(row));
         }
-    }
+    };
+    // The first window is what each log is learnt from. Rows that come before the counting threads have heard of what was
+    // learnt, which is a moment after it is logged, are not counted.
+    send_pair(0);
+    wait_until("both logs to be learnt from", || daemon.said("learnt a reference").len() == 2);
+    std::thread::sleep(Duration::from_millis(500));
+    (1..3).for_each(send_pair);
     close(broker, "features", 1, 3);
     close(broker, "predictions", 2, 3);
     wait_until("the windows of the others", || {
