@@ -33,6 +33,7 @@ pub mod reference;
 pub mod rule;
 pub mod budget;
 pub mod notice;
+pub mod route;
 pub mod monitor;
 pub mod privacy;
 pub mod finding;
@@ -49,8 +50,8 @@ pub mod telemetry;
 // 6. Edges: the world outside.
 pub mod source;
 pub mod notify;
-pub mod http;
 pub mod store;
+pub mod http;
 
 // 7. Configuration.
 pub mod config;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rule::State;
 use crate::rule::alert::AlertEvent;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// A group of alerts that belong together, as one receiver is told of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,15 +24,12 @@ pub struct Notice {
     pub alerts: Vec<AlertEvent>,
     /// By the clock, when it was made.
     pub made: Time,
+    /// How long it is worth telling, when another one will follow that says as much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lives: Option<Span>,
 }
 
 impl Notice {
-    /// That of one alert by itself.
-    pub fn of_one(id: String, receiver: &str, alert: AlertEvent, made: Time) -> Notice {
-        let (receiver, group_key) = (receiver.to_owned(), alert.id.clone());
-        Notice { id, receiver, group: BTreeMap::new(), group_key, alerts: vec![alert], made }
-    }
-
     pub fn is_firing(&self) -> bool {
         self.firing().next().is_some()
     }
@@ -44,4 +41,28 @@ impl Notice {
     pub fn resolved(&self) -> impl Iterator<Item = &AlertEvent> {
         self.alerts.iter().filter(|alert| alert.state == State::Resolved)
     }
+}
+
+/// What tells an alert from all others: the rule's labels, and what it is about, which no label of a rule can replace.
+/// Labels without a value are as if they were not there, and Alertmanager drops them.
+pub fn labels(alert: &AlertEvent) -> BTreeMap<String, String> {
+    let own = [
+        ("alertname", alert.alert.as_str()),
+        ("severity", alert.severity.name()),
+        ("model", &alert.model),
+        ("model_version", &alert.version),
+        ("slice", &alert.slice),
+        ("subject", &alert.subject),
+    ];
+    let mut labels = alert.labels.clone();
+    labels.retain(|name, _| is_name(name));
+    labels.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    labels.retain(|_, value| !value.is_empty());
+    labels
+}
+
+/// Whether every Alertmanager takes it as the name of a label.
+pub fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

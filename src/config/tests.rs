@@ -9,6 +9,7 @@ use super::{Item, Problem, Problems, Reader, daemon, files as configuration, is_
 use crate::measurement::Family;
 use crate::monitor::{Against, Attribute, Correction, Input, Judging, Labels, Measure, Season, Source};
 use crate::notify::receiver::Config as Receiver;
+use crate::route::{Grouping, Manner, Timing};
 use crate::rule::{Retrain, Severity};
 use crate::schema::{Answers, Choice, Kind, Path as KeyPath, Role};
 use crate::slice::Slicing;
@@ -256,6 +257,25 @@ fn files_that_cannot_be_read_are_a_problem() {
         assert!(problems[0].message.starts_with("cannot read the file: "), "{}", problems[0]);
         assert_eq!(load_monitor(&file).expect_err("a problem"), problems);
     }
+}
+
+#[test]
+fn a_route_has_what_it_does_not_say_from_the_one_above() {
+    let route = load(&good("tidegauge-routing.yaml")).expect("a configuration").route;
+    let (names, incident) = (["model", "incident"].map(str::to_owned).to_vec(), Grouping::default());
+    let severe = &route.root.routes[1];
+    let risk = &severe.routes[0];
+    let receivers = [&route.root, &route.root.routes[0], severe, risk].map(|route| route.receiver.as_deref());
+    assert_eq!(receivers, [Some("chat"), Some("audit"), Some("oncall"), Some("oncall")]);
+    let groupings = [&route.root.grouping, &severe.grouping, &risk.grouping];
+    assert_eq!(groupings, [&incident, &Grouping::By(names), &Grouping::None]);
+    let timing = Timing { wait: Span(30_000), ..Timing::default() };
+    assert_eq!((severe.timing, risk.timing), (timing, Timing { repeat: Span(3_600_000), ..timing }));
+    assert_eq!(route.root.routes.iter().map(|route| route.goes_on).collect::<Vec<_>>(), [true, false]);
+    let manners = ["audit", "chat", "oncall"].map(|name| route.receivers[name]);
+    assert_eq!(manners, [Manner::Each, Manner::Grouped, Manner::Grouped]);
+    assert_eq!((route.silences.len(), route.silences[0].created_by.as_str()), (1, "ada@example.com"));
+    assert_eq!(route.watchdog.map(|watchdog| watchdog.every), Some(Span(300_000)));
 }
 
 #[test]

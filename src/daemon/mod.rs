@@ -4,7 +4,7 @@ mod counting;
 mod offsets;
 mod outlets;
 mod pipeline;
-mod resending;
+mod round;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -61,12 +61,14 @@ where
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
     let view = http::View::new(telemetry.clone(), now(), ask_reload);
+    let (send_again, again) = mpsc::unbounded_channel();
+    let desk = http::Desk::open(store.clone(), send_again, now()).context("read the store")?;
     let listener = tokio::net::TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("listen on {}", config.http.listen))?;
     let address = listener.local_addr().context("listen")?;
     let (stop_serving, serving_stops) = oneshot::channel::<()>();
-    let server = tokio::spawn(http::serve(listener, http::router(view.clone()), async {
+    let server = tokio::spawn(http::serve(listener, http::router(view.clone(), desk.clone()), async {
         let _ = serving_stops.await;
     }));
     let (told, delivered) = mpsc::unbounded_channel();
@@ -74,7 +76,7 @@ where
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets = Outlets { store, telemetry, view, letters, outbox, sequence };
+    let mut outlets = Outlets { store, telemetry, view, desk, again, letters, outbox, sequence };
     announce(&config, &outlets);
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
     outlets.telemetry.reloaded(now());
@@ -200,6 +202,7 @@ fn announce(config: &Config, outlets: &Outlets) {
     let topics = &config.topics;
     let monitors = || config.monitors.iter().map(|monitor| &**monitor);
     outlets.telemetry.watching(monitors());
+    outlets.desk.configured(&config.route.silences);
     outlets.view.watching(&stable_id(&[&format!("{config:?}")]), monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
@@ -221,7 +224,9 @@ impl Post {
         told: mpsc::UnboundedSender<Delivered>,
     ) -> Result<Post> {
         let waiting = store.letters().context("read the outbox")?;
-        let sequence = waiting.iter().map(|letter| letter.id.sequence() + 1).max().unwrap_or(0);
+        let dead = store.dead_letters().context("read the outbox")?;
+        let taken = waiting.iter().chain(dead.iter().map(|dead| &dead.letter));
+        let sequence = taken.map(|letter| letter.id.sequence() + 1).max().unwrap_or(0);
         let (letters, coming) = mpsc::channel(1024);
         let courier = Courier { receivers, schedule: Schedule::default(), grace: Duration::from_secs(1) };
         outbox.add(&waiting);
@@ -248,7 +253,7 @@ impl Post {
     }
 }
 
-/// Takes letters out of the store that have arrived or were given up.
+/// Takes letters out of the store that have arrived, and apart those that were given up.
 async fn file_away(
     mut delivered: mpsc::UnboundedReceiver<Delivered>,
     store: Arc<Store>,
@@ -258,10 +263,13 @@ async fn file_away(
     while let Some(letter) = delivered.recv().await {
         telemetry.notified(&letter.receiver, letter.outcome == Outcome::Arrived);
         let (store, id) = (store.clone(), letter.id.clone());
-        let outcome = tokio::task::spawn_blocking(move || store.delivered(&[id])).await;
-        match outcome {
+        let outcome = tokio::task::spawn_blocking(move || match letter.outcome {
+            Outcome::Arrived | Outcome::Outlived(_) => store.delivered(&[letter.id]),
+            Outcome::GivenUp(why) => store.give_up(&letter.id, &why, now()),
+        });
+        match outcome.await {
             Ok(Err(error)) => tracing::error!(%error, "take a letter out of the store"),
-            _ => outbox.remove(&letter.id),
+            _ => outbox.remove(&id),
         }
     }
 }

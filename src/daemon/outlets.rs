@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::http::View;
+use crate::http::{Desk, View};
 use crate::monitor::Monitor;
 use crate::notify::publisher::Publisher;
 use crate::notify::receiver::Receiver;
@@ -52,6 +52,9 @@ pub struct Outlets {
     pub store: Arc<Store>,
     pub telemetry: Telemetry,
     pub view: View,
+    pub desk: Desk,
+    /// Letters that were given up and are to be delivered after all.
+    pub again: mpsc::UnboundedReceiver<Letter>,
     pub letters: mpsc::Sender<Letter>,
     pub outbox: Outbox,
     /// The sequence number of the next letter.

@@ -1,7 +1,7 @@
 //! From Kafka to effects: the consumer, the counting threads and the engine, until the rules change or the process
 //! ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,21 +12,20 @@ use tokio::sync::mpsc;
 use super::counting::{Counting, Told};
 use super::offsets::{Lane, commit_offsets};
 use super::outlets::{Outlets, Prepared, now};
-use super::resending::Resending;
+use super::round::Round;
 use crate::config::Config;
-use crate::engine::{Effect, Engine, Event, Known, LearntKey, Start};
+use crate::engine::{Engine, Event, Known, Start};
 use crate::monitor::Monitor;
-use crate::notice::Notice;
-use crate::notify;
-use crate::notify::event::{self, Record};
+use crate::notify::event::Record;
 use crate::notify::publisher::{Attempt, Publisher};
+use crate::notify::{self, Letter};
 use crate::pane::{Pane, Partition};
 use crate::plan::{Subscriber, TopicPlan, topics};
-use crate::rule::State;
+use crate::route::Router;
 use crate::rule::alert::AlertEvent;
 use crate::shard::{Learnt, Report};
 use crate::source::kafka::{self, Running};
-use crate::store::{Commit, Position};
+use crate::store::Position;
 use crate::time::{Span, Time};
 
 /// Reports that may wait for the engine; the threads that count wait when there are more.
@@ -42,6 +41,9 @@ const HEARSAY: Duration = Duration::from_secs(5);
 const MOST_UNSAVED: usize = 100_000;
 /// How often what others see is brought up to date when nothing of note has happened.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+
+/// How often it is looked whether someone is to be told of something when no alert has changed.
+const ROUTE_EVERY: Duration = Duration::from_millis(250);
 
 pub struct Pipeline {
     config: Arc<Config>,
@@ -61,22 +63,8 @@ pub struct Pipeline {
     is_rebalancing: bool,
     stored: Instant,
     shown: Instant,
-    resending: Resending,
-}
-
-/// What one round of events asks for, gathered to be carried out in order.
-#[derive(Default)]
-struct Round {
-    records: Vec<Record>,
-    /// With the topic that each was read from.
-    dead: Vec<(Arc<str>, Record)>,
-    commit: Commit,
-    learnt: Vec<(LearntKey, Learnt)>,
-    touched: BTreeSet<Arc<str>>,
-    is_due: bool,
-    /// Whether anything to be told depends on how far labels had come just now, so that it would be told otherwise were
-    /// it computed again.
-    is_of_labels: bool,
+    router: Router,
+    routed: Instant,
 }
 
 impl Pipeline {
@@ -122,6 +110,8 @@ impl Pipeline {
         let monitors = config.monitors.iter().map(|monitor| (monitor.model.as_str().into(), monitor.clone())).collect();
         let (running, lanes) = (Some(running), BTreeMap::new());
         let left = outlets.store.records().context("read the store")?;
+        let kept = outlets.store.routed().context("read the store")?;
+        let router = Router::new(config.route.clone(), kept, |alert| notified(&config, alert), now());
         let (stored, shown) = (Instant::now(), Instant::now());
         Ok(Pipeline {
             config,
@@ -137,7 +127,8 @@ impl Pipeline {
             is_rebalancing: false,
             stored,
             shown,
-            resending: Resending::default(),
+            router,
+            routed: shown,
         })
     }
 
@@ -212,7 +203,7 @@ impl Pipeline {
             }
         };
         for effect in self.engine.step(event) {
-            self.note_effect(effect, round, outlets);
+            round.effect(effect, &self.config, &mut self.router, outlets);
         }
     }
 
@@ -230,81 +221,6 @@ impl Pipeline {
             lane.moved = true;
             lane.idle = false;
             lane.drained = None;
-        }
-    }
-
-    fn note_effect(&mut self, effect: Effect, round: &mut Round, outlets: &mut Outlets) {
-        match effect {
-            Effect::Measured(measurements) => {
-                let Some(first) = measurements.first() else { return };
-                round.touched.insert(first.model.as_str().into());
-                round.is_of_labels |= measurements.iter().any(|measurement| measurement.coverage.is_some());
-                outlets.telemetry.measured(&measurements);
-                outlets.telemetry.evaluated(&first.model, now());
-                let topic = &self.config.topics.measurements;
-                round.records.extend(measurements.iter().map(|measurement| event::measurement(topic, measurement)));
-                outlets.view.measured(&measurements);
-            }
-            Effect::Alert(alert) => {
-                round.touched.insert(alert.model.as_str().into());
-                self.log(&alert);
-                outlets.telemetry.alerted(&alert);
-                let told = event::alert(&self.config.kafka.group, &alert);
-                round.records.push(told.record(&self.config.topics.alerts));
-                for name in &alert.notify {
-                    let Some(receiver) = self.config.receivers.get(name) else { continue };
-                    let notice = Notice::of_one(told.id.clone(), name, (*alert).clone(), now());
-                    let letters = notify::letters(notice, receiver, now(), &mut outlets.sequence);
-                    round.commit.letters.extend(letters);
-                }
-                outlets.view.alerted(&alert);
-            }
-            Effect::Retrain(request) => {
-                round.touched.insert(request.model.as_str().into());
-                tracing::warn!(
-                    retrain = request.retrain,
-                    model = request.model,
-                    version = request.version,
-                    id = request.id,
-                    subjects = request.subjects.join(", "),
-                    "retrain requested"
-                );
-                outlets.telemetry.retrain_requested(&request);
-                let told = event::retrain(&self.config.kafka.group, &request);
-                round.records.push(told.record(&self.config.topics.retrain));
-            }
-            Effect::Learnt { learnt, known } => {
-                tracing::info!(
-                    model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
-                    rows = known.reference.rows, hash = known.reference.hash, "learnt a reference"
-                );
-                outlets.view.reference(&learnt.model, &learnt.version, &learnt.topic, &known.reference);
-                round.touched.insert(learnt.model.clone());
-                round.commit.learnt.push((learnt.clone(), known.reference));
-                round.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
-            }
-            Effect::Late { model, rows } => outlets.telemetry.late(&model, rows),
-            Effect::Joined { model, fared } => outlets.telemetry.joined(&model, &fared),
-            Effect::Expired { model, before } => round.commit.expired.push((model, before)),
-            Effect::Folded(block) => round.commit.blocks.push(*block),
-            Effect::Forgotten { model, before } => round.commit.forgotten.push((model, before)),
-        }
-    }
-
-    fn log(&self, alert: &AlertEvent) {
-        let summary = alert.annotations.get("summary").map_or("", String::as_str);
-        match alert.state {
-            State::Pending => tracing::info!(alert = alert.alert, id = alert.id, "pending: {summary}"),
-            State::Firing => tracing::warn!(alert = alert.alert, id = alert.id, "firing: {summary}"),
-            State::Resolved => {
-                tracing::info!(
-                    alert = alert.alert,
-                    id = alert.id,
-                    subject = alert.subject,
-                    "resolved: {}",
-                    alert.reason
-                );
-            }
         }
     }
 
@@ -328,7 +244,7 @@ impl Pipeline {
                 lane.idle = true;
             }
             for effect in self.engine.step(Event::Idle(partition)) {
-                self.note_effect(effect, round, outlets);
+                round.effect(effect, &self.config, &mut self.router, outlets);
             }
         }
     }
@@ -338,6 +254,7 @@ impl Pipeline {
     /// it would be told otherwise if labels came faster or slower the next time.
     async fn carry_out(&mut self, mut round: Round, outlets: &mut Outlets) -> Result<()> {
         outlets.store.check().context("read the store")?;
+        self.route(&mut round, outlets);
         if round.is_of_labels {
             round.commit.records = round.records.clone();
         } else {
@@ -356,19 +273,33 @@ impl Pipeline {
         for (key, learnt) in round.learnt {
             self.counting.learnt(key, learnt);
         }
-        outlets.outbox.add(&round.commit.letters);
-        for letter in round.commit.letters {
+        let again = std::iter::from_fn(|| outlets.again.try_recv().ok());
+        let letters: Vec<Letter> = round.commit.letters.into_iter().chain(again).collect();
+        outlets.outbox.add(&letters);
+        for letter in letters {
             // The courier ends only with the process, and takes the letter from the store next time.
             let _ = outlets.letters.send(letter).await;
         }
         if round.is_due || self.shown.elapsed() >= SHOW_EVERY {
             self.show(outlets);
-            let firing = || outlets.view.firing();
-            for letter in self.resending.due(&self.config.receivers, firing, Instant::now(), &mut outlets.sequence) {
-                let _ = outlets.letters.send(letter).await;
-            }
         }
         Ok(())
+    }
+
+    /// Makes letters of what is to be told by now.
+    fn route(&mut self, round: &mut Round, outlets: &mut Outlets) {
+        if !round.has_alerts && self.routed.elapsed() < ROUTE_EVERY {
+            return;
+        }
+        self.routed = Instant::now();
+        self.router.silence(outlets.desk.silences());
+        let now = now();
+        for notice in self.router.due(now) {
+            let Some(receiver) = self.config.receivers.get(&notice.receiver) else { continue };
+            round.commit.letters.extend(notify::letters(&notice, receiver, now, &mut outlets.sequence));
+        }
+        round.commit.routed = self.router.changes();
+        round.is_due |= !round.commit.letters.is_empty() || !round.commit.routed.is_empty();
     }
 
     /// Returns when all is with the broker, which takes as long as Kafka is away. The loop is alive all that time, and
@@ -471,6 +402,12 @@ impl Pipeline {
         .await
         .context("leave the consumer group")
     }
+}
+
+/// Whom the rule of an alert names; `None` when there is no such rule.
+fn notified(config: &Config, alert: &AlertEvent) -> Option<Vec<String>> {
+    let monitor = config.monitors.iter().find(|monitor| monitor.model == alert.model)?;
+    monitor.rules.iter().find(|rule| rule.name == alert.alert).map(|rule| rule.notify.clone())
 }
 
 impl Drop for Pipeline {

@@ -150,10 +150,10 @@ impl Filter {
     }
 }
 
-fn data(data: impl Serialize) -> Response {
+pub(super) fn data(data: impl Serialize) -> Response {
     Json(BTreeMap::from([("data", data)])).into_response()
 }
 
-fn bad(message: String) -> Failure {
+pub(super) fn bad(message: String) -> Failure {
     Failure(StatusCode::BAD_REQUEST, message)
 }

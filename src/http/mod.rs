@@ -3,6 +3,7 @@
 mod api;
 mod page;
 mod probe;
+mod desk;
 mod view;
 
 use std::future::{Future, IntoFuture};
@@ -14,11 +15,12 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use api::Failure;
+pub use desk::Desk;
 pub use view::{MonitorStatus, PartitionStatus, ReferenceStatus, Reload, Status, VersionStatus, View};
 
 /// Where to listen.
@@ -41,7 +43,12 @@ const PAGE_POLICY: &str =
 static WRITERS: Semaphore = Semaphore::const_new(4);
 
 /// All that is served.
-pub fn router(view: View) -> Router {
+pub fn router(view: View, desk: Desk) -> Router {
+    served(Router::new().merge(shown(view)).merge(done(desk)))
+}
+
+/// What is shown.
+fn shown(view: View) -> Router {
     Router::new()
         .route("/", get(landing))
         .route("/metrics", get(metrics))
@@ -52,13 +59,28 @@ pub fn router(view: View) -> Router {
         .route("/api/v1/monitors", get(api::monitors))
         .route("/api/v1/measurements", get(api::measurements))
         .route("/api/v1/alerts", get(api::alerts))
+        .with_state(view)
+}
+
+/// What can be done.
+fn done(desk: Desk) -> Router {
+    Router::new()
+        .route("/api/v1/silences", get(desk::silences).post(desk::make_silence))
+        .route("/api/v1/silences/{id}", delete(desk::end_silence))
+        .route("/api/v1/dead_letters", get(desk::dead_letters))
+        .route("/api/v1/dead_letters/{id}/send", post(desk::send_again))
+        .with_state(desk)
+}
+
+/// How everything is served.
+fn served(router: Router) -> Router {
+    router
         .fallback(async || Failure(StatusCode::NOT_FOUND, "there is nothing here; see / for what there is".to_owned()))
         .method_not_allowed_fallback(async || {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this is asked for with another method".to_owned())
         })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(map_response(hardened))
-        .with_state(view)
 }
 
 /// Serves until `shutdown` is done, then lets requests that are under way finish.

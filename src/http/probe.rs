@@ -52,7 +52,7 @@ pub(super) async fn reload(State(view): State<View>, headers: HeaderMap, _body: 
 }
 
 /// Whether a browser sends this for a page of another site. Other clients do not send the header.
-fn is_foreign(headers: &HeaderMap) -> bool {
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
     site.is_some_and(|site| site != b"same-origin" && site != b"none")
 }

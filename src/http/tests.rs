@@ -1,19 +1,24 @@
 //! The server as a client sees it, over a real connection.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use super::sample::{event, measurement, monitor, view};
 use super::*;
 use crate::measurement::Measurement;
 use crate::monitor::{Against, Season};
+use crate::notice::Notice;
+use crate::notify::{Letter, LetterId};
 use crate::pane::Partition;
 use crate::reference::Reference;
 use crate::rule::State as AlertState;
+use crate::store::{self, Store};
 use crate::time::{Span, Time};
 
 #[tokio::test]
@@ -262,12 +267,78 @@ async fn a_client_that_never_finishes_does_not_keep_the_server() {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let serving = tokio::spawn(serve_with(listener, router(view), shutdown, Duration::from_millis(50)));
+    let serving =
+        tokio::spawn(serve_with(listener, router(view, Operator::new().desk), shutdown, Duration::from_millis(50)));
     let mut slow = TcpStream::connect(address).await.expect("a connection");
     slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.expect("half a request");
     stop.send(()).expect("the server runs");
     let ended = tokio::time::timeout(Duration::from_secs(20), serving).await;
     assert!(matches!(ended, Ok(Ok(Ok(())))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_silence_is_made_shown_and_ended() {
+    let operator = Operator::new();
+    let wanted = r#"{"matchers":["model = credit","slice =~ \"country=.*\""],"duration":"2h","created_by":"ada","comment":"moving"}"#;
+    let made = operator.ask("POST", "/api/v1/silences", wanted).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let id = made.json()["data"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(operator.store.silences().expect("the store").len(), 1, "it is durable once it is acknowledged");
+    let shown = operator.ask("GET", "/api/v1/silences", "").await.json()["data"].take();
+    assert_eq!((shown[0]["id"].as_str(), shown[0]["state"].as_str()), (Some(id.as_str()), Some("active")));
+    assert_eq!(shown[0]["matchers"][1], "slice=~\"country=.*\"");
+    assert_eq!(operator.desk.silences().len(), 1);
+    assert_eq!(operator.ask("DELETE", &format!("/api/v1/silences/{id}"), "").await.status, 204);
+    let shown = operator.ask("GET", "/api/v1/silences", "").await.json()["data"].take();
+    assert_eq!(shown[0]["state"], "expired");
+    assert_eq!(operator.ask("DELETE", "/api/v1/silences/none", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_silence_that_makes_no_sense_is_refused() {
+    let operator = Operator::new();
+    for (wanted, why) in [
+        ("", "EOF while parsing"),
+        (r#"{"matchers":[],"duration":"2h","created_by":"a","comment":"c"}"#, "everything would be silent"),
+        (r#"{"matchers":["model"],"duration":"2h","created_by":"a","comment":"c"}"#, "it is not a label"),
+        (r#"{"matchers":["a = b"],"created_by":"a","comment":"c"}"#, "give either ends_at or duration"),
+        (r#"{"matchers":["a = b"],"duration":"soon","created_by":"a","comment":"c"}"#, "not a length of time"),
+        (r#"{"matchers":["a = b"],"ends_at":"2020-01-01T00:00:00Z","created_by":"a","comment":"c"}"#, "be over before"),
+        (r#"{"matchers":["a = b"],"duration":"2h","created_by":"","comment":"c"}"#, "say who wants it"),
+        (r#"{"matchers":["a = b"],"duration":"2h","created_by":"a","comment":"c","until":1}"#, "unknown field"),
+    ] {
+        let answer = operator.ask("POST", "/api/v1/silences", wanted).await;
+        assert_eq!(answer.status, 400, "{wanted}");
+        assert!(answer.body.contains(why), "{}", answer.body);
+    }
+    assert!(operator.desk.silences().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_shown_and_can_be_sent_after_all() {
+    let mut operator = Operator::new();
+    let id = LetterId::new(3, "notice", "hook");
+    let notice = Notice {
+        id: "notice".into(),
+        receiver: "hook".into(),
+        group: [].into(),
+        group_key: "group".into(),
+        alerts: vec![event("income", AlertState::Firing)],
+        made: Time(1),
+        lives: None,
+    };
+    let letter = Letter { id: id.clone(), notice, address: 0, order: "group".into(), created: Time(1) };
+    let commit = store::Commit { letters: vec![letter], ..store::Commit::default() };
+    operator.store.commit(&commit).expect("the store");
+    operator.store.give_up(&id, "it answered 500", Time(9)).expect("the store");
+    assert_eq!(operator.store.letters().expect("the store"), []);
+    let shown = operator.ask("GET", "/api/v1/dead_letters", "").await.json()["data"].take();
+    assert_eq!((&shown[0]["receiver"], &shown[0]["why"]), (&"hook".into(), &"it answered 500".into()));
+    assert_eq!(operator.ask("POST", &format!("/api/v1/dead_letters/{id}/send"), "").await.status, 202);
+    let again = operator.again.try_recv().expect("a letter");
+    assert!(again.id == id && again.created > Time(1));
+    assert_eq!(operator.store.letters().expect("the store"), [again]);
+    assert_eq!(operator.ask("POST", &format!("/api/v1/dead_letters/{id}/send"), "").await.status, 404);
 }
 
 /// What came back.
@@ -289,9 +360,39 @@ async fn get(view: &View, path: &str) -> Answer {
 
 /// Serves one request, of which the last lines are added: a `content-length` goes before the body that it announces.
 async fn exchange(view: &View, request: &str) -> Answer {
+    static DESK: OnceLock<Operator> = OnceLock::new();
+    ask(router(view.clone(), DESK.get_or_init(Operator::new).desk.clone()), request).await
+}
+
+/// A desk with a store of its own, and what it hands on.
+struct Operator {
+    desk: Desk,
+    again: mpsc::UnboundedReceiver<Letter>,
+    store: Arc<Store>,
+    _folder: tempfile::TempDir,
+}
+
+impl Operator {
+    fn new() -> Operator {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = store::Config { path: folder.path().join("data"), cache: store::CACHE };
+        let store = Arc::new(Store::open(&config).expect("a store"));
+        let (send, again) = mpsc::unbounded_channel();
+        Operator { desk: Desk::open(store.clone(), send, Time(0)).expect("a desk"), again, store, _folder: folder }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let (view, _requests) = view();
+        let length = body.len();
+        let request = format!("{method} {path} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}");
+        ask(router(view, self.desk.clone()), &request).await
+    }
+}
+
+async fn ask(router: Router, request: &str) -> Answer {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address: SocketAddr = listener.local_addr().expect("an address");
-    let serving = tokio::spawn(serve(listener, router(view.clone()), std::future::pending()));
+    let serving = tokio::spawn(serve(listener, router, std::future::pending()));
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     let (first, rest) = request.split_once("\r\n").expect("a request line");
     let end = if rest.contains("\r\n\r\n") { "" } else { "\r\n" };

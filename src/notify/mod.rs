@@ -36,8 +36,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::notice::Notice;
-use crate::rule::State;
-use crate::rule::alert::AlertEvent;
 use crate::time::Time;
 use attempt::Failure;
 use receiver::Receiver;
@@ -103,34 +101,15 @@ impl Letter {
     }
 }
 
-/// The letters that a notice asks for: one for each address of its receiver, and for each alert where the receiver wants
-/// them one at a time. Nobody is woken by an alert that is only pending.
-pub fn letters(notice: Notice, receiver: &receiver::Config, created: Time, sequence: &mut u64) -> Vec<Letter> {
-    let mut notice = notice;
-    notice.alerts.retain(|alert| alert.state != State::Pending);
-    // What is told one at a time is in order for each alert, and else for each group.
-    let parts: Vec<(Notice, String)> = if receiver.wants_each_alert() {
-        let (alerts, whole) = (std::mem::take(&mut notice.alerts), notice);
-        let part = |alert: AlertEvent| {
-            let order = alert.id.clone();
-            (Notice { alerts: vec![alert], ..whole.clone() }, order)
-        };
-        alerts.into_iter().map(part).collect()
-    } else if notice.alerts.is_empty() {
-        Vec::new()
-    } else {
-        let order = notice.group_key.clone();
-        vec![(notice, order)]
+/// The letters that a notice asks for: one for each address of its receiver. Those of one group are in order; so are
+/// those of one alert, where a receiver is told of one at a time.
+pub fn letters(notice: &Notice, receiver: &receiver::Config, created: Time, sequence: &mut u64) -> Vec<Letter> {
+    let letter = |address| {
+        let id = LetterId::new(*sequence, &notice.id, &notice.receiver);
+        *sequence += 1;
+        Letter { id, notice: notice.clone(), address, order: notice.group_key.clone(), created }
     };
-    let mut letters = Vec::new();
-    for (notice, order) in parts {
-        for address in 0..receiver.addresses() {
-            let id = LetterId::new(*sequence, &notice.id, &notice.receiver);
-            *sequence += 1;
-            letters.push(Letter { id, notice: notice.clone(), address, order: order.clone(), created });
-        }
-    }
-    letters
+    (0..receiver.addresses()).map(letter).collect()
 }
 
 /// What became of a letter, which need not be kept any longer.
@@ -147,6 +126,8 @@ pub enum Outcome {
     Arrived,
     /// It will not be tried again, for this reason, which has been logged.
     GivenUp(String),
+    /// It did not arrive, for this reason, and will not be tried again, since others that say as much follow it.
+    Outlived(String),
 }
 
 /// When a letter that did not arrive is tried again. The first attempt is made at once.
@@ -324,16 +305,22 @@ async fn deliver(
 ) -> Option<Delivered> {
     let mut attempts = 0;
     let done = |attempts, outcome| {
-        if let Outcome::GivenUp(why) = &outcome {
-            tracing::error!(receiver = letter.receiver(), letter = %letter.id, attempts, why, "gave up a letter");
+        let receiver = letter.receiver();
+        match &outcome {
+            Outcome::Arrived => {}
+            Outcome::GivenUp(why) => tracing::error!(receiver, letter = %letter.id, attempts, why, "gave up a letter"),
+            Outcome::Outlived(why) => {
+                tracing::warn!(receiver, letter = %letter.id, attempts, why, "left a letter to those that follow it");
+            }
         }
-        let (id, receiver) = (letter.id.clone(), letter.receiver().to_owned());
+        let (id, receiver) = (letter.id.clone(), receiver.to_owned());
         Some(Delivered { id, receiver, attempts, outcome })
     };
     let Some(desk) = desk else {
         return done(attempts, Outcome::GivenUp("no receiver of this name is configured".to_owned()));
     };
-    let give_up = desk.receiver.gives_up().unwrap_or(schedule.give_up).min(schedule.give_up);
+    let lives = letter.notice.lives.map(|lives| Duration::from_millis(u64::try_from(lives.0).unwrap_or(0)));
+    let give_up = lives.into_iter().chain(desk.receiver.gives_up()).fold(schedule.give_up, Duration::min);
     loop {
         let told = desk.hand(letter).await;
         attempts += 1;
@@ -344,7 +331,8 @@ async fn deliver(
         };
         let wait = schedule.wait(attempts, after, &letter.id);
         if age(letter) + wait > give_up {
-            return done(attempts, Outcome::GivenUp(why));
+            let is_outlived = give_up < schedule.give_up;
+            return done(attempts, if is_outlived { Outcome::Outlived(why) } else { Outcome::GivenUp(why) });
         }
         tracing::warn!(receiver = letter.receiver(), letter = %letter.id, attempts, ?wait, why, "will try again");
         tokio::select! {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::origin::Origin;
-use crate::notice::Notice;
+use crate::notice::{Notice, is_name, labels};
 use crate::rule::State;
 use crate::rule::alert::AlertEvent;
 use crate::time::Time;
@@ -85,34 +85,10 @@ fn status(is_firing: bool) -> &'static str {
     if is_firing { "firing" } else { "resolved" }
 }
 
-/// What tells an alert from all others: the rule's labels, and what it is about, which no label of a rule can replace.
-/// Labels without a value are as if they were not there, and Alertmanager drops them.
-pub fn labels(alert: &AlertEvent) -> BTreeMap<String, String> {
-    let own = [
-        ("alertname", alert.alert.as_str()),
-        ("severity", alert.severity.name()),
-        ("model", &alert.model),
-        ("model_version", &alert.version),
-        ("slice", &alert.slice),
-        ("subject", &alert.subject),
-    ];
-    let mut labels = alert.labels.clone();
-    labels.retain(|name, _| is_name(name));
-    labels.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    labels.retain(|_, value| !value.is_empty());
-    labels
-}
-
 pub fn annotations(alert: &AlertEvent) -> BTreeMap<String, String> {
     let mut annotations = alert.annotations.clone();
     annotations.retain(|name, value| is_name(name) && !value.is_empty());
     annotations
-}
-
-/// Whether every Alertmanager takes it as the name of a label.
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// What all of them have, with the same value.

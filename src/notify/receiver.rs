@@ -11,6 +11,8 @@ use super::pagerduty::{self, PagerDuty};
 use super::webhook::{self, Format, Webhook};
 use super::{slack, teams};
 use crate::notice::Notice;
+use crate::route::Manner;
+use crate::time::Span;
 
 /// What a receiver is to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,16 +34,12 @@ impl Config {
         }
     }
 
-    /// Whether it is told of one alert at a time, rather than of a group.
-    pub fn wants_each_alert(&self) -> bool {
-        matches!(self, Config::Webhook(config) if config.format == Format::CloudEvent)
-    }
-
-    /// How often it has to be told again of what has not changed; `None` if it remembers.
-    pub fn resend(&self) -> Option<Duration> {
+    /// How it wants to be told.
+    pub fn manner(&self) -> Manner {
         match self {
-            Config::Alertmanager(config) => Some(config.resend),
-            _ => None,
+            Config::Alertmanager(config) => Manner::Forgets { resend: Span(config.resend.as_millis() as i64) },
+            Config::Webhook(config) if config.format == Format::CloudEvent => Manner::Each,
+            _ => Manner::Grouped,
         }
     }
 }

@@ -52,3 +52,8 @@ pub fn learnt_key(learnt: &LearntKey) -> Key {
 pub fn letter_key(id: &LetterId) -> Key {
     id.0.clone().into_bytes()
 }
+
+/// What has a name of its own already.
+pub fn text_key(name: &str) -> Key {
+    name.as_bytes().to_vec()
+}

@@ -7,6 +7,7 @@ mod database;
 mod joined;
 mod key;
 mod ledger;
+mod post;
 mod value;
 
 #[cfg(test)]
@@ -24,14 +25,16 @@ use serde::{Deserialize, Serialize};
 use crate::block::Block;
 use crate::engine::{LearntKey, State};
 use crate::join;
+use crate::notify::Letter;
 use crate::notify::event::Record;
-use crate::notify::{Letter, LetterId};
 use crate::pane::{Pane, Partition};
 use crate::reference::Reference;
+use crate::route;
 use crate::time::Time;
 use database::open_database;
-use key::{Key, block_key, learnt_key, letter_key, model_key, pane_key, position_key, starting_at};
+use key::{Key, block_key, learnt_key, letter_key, model_key, pane_key, position_key, starting_at, text_key};
 use ledger::{Additions, Ledger};
+pub use post::DeadLetter;
 use value::Opened;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +74,8 @@ pub struct Commit {
     pub forgotten: Vec<(Arc<str>, Time)>,
     /// To be delivered.
     pub letters: Vec<Letter>,
+    /// What has changed in what receivers know.
+    pub routed: Vec<route::Change>,
     /// What has changed in the joins, by model.
     pub joined: Vec<(Arc<str>, join::Changes)>,
     /// Records that are to be published when this is on the disk, in place of those of the step before.
@@ -162,6 +167,12 @@ impl Store {
         for letter in &commit.letters {
             changes.put(Kind::Letters, letter_key(&letter.id), letter);
         }
+        for route::Change { key, kept } in &commit.routed {
+            match kept {
+                Some(kept) => changes.put(Kind::Routed, text_key(key), kept),
+                None => changes.delete(Kind::Routed, text_key(key)),
+            }
+        }
         self.write(changes, PersistMode::SyncAll)
     }
 
@@ -225,18 +236,6 @@ impl Store {
         }
         self.ledger.retain(&kept, &mut changes.additions);
         self.write(changes, PersistMode::SyncAll)
-    }
-
-    /// Letters that are still to be delivered, oldest first.
-    pub fn letters(&self) -> Result<Vec<Letter>, StoreError> {
-        self.all(Kind::Letters, &[])
-    }
-
-    /// Forgets letters. Does not wait for the disk: after a crash they may be delivered once more, which is allowed.
-    pub fn delivered(&self, letters: &[LetterId]) -> Result<(), StoreError> {
-        let mut changes = Changes::default();
-        letters.iter().for_each(|id| changes.delete(Kind::Letters, letter_key(id)));
-        self.write(changes, PersistMode::Buffer)
     }
 
     /// How many damaged values were found and passed over since this store was opened.
@@ -391,10 +390,13 @@ enum Kind {
     Outcomes,
     Delays,
     Records,
+    DeadLetters,
+    Routed,
+    Silences,
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 14] = [
         Kind::About,
         Kind::Positions,
         Kind::Panes,
@@ -406,6 +408,9 @@ impl Kind {
         Kind::Outcomes,
         Kind::Delays,
         Kind::Records,
+        Kind::DeadLetters,
+        Kind::Routed,
+        Kind::Silences,
     ];
 
     fn name(self) -> &'static str {
@@ -421,6 +426,9 @@ impl Kind {
             Kind::Outcomes => "outcomes",
             Kind::Delays => "delays",
             Kind::Records => "records",
+            Kind::DeadLetters => "dead letters",
+            Kind::Routed => "routed alerts",
+            Kind::Silences => "silences",
         }
     }
 }

@@ -10,8 +10,10 @@ use super::*;
 use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
 use crate::notice::Notice;
+use crate::notify::LetterId;
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
+use crate::route::Silence;
 use crate::rule::alert::AlertKey;
 use crate::rule::life::Active;
 use crate::tally::outcome::OutcomeTally;
@@ -105,6 +107,7 @@ fn notice() -> Notice {
         group_key: "episode".into(),
         alerts: vec![],
         made: Time(7),
+        lives: None,
     }
 }
 
@@ -121,7 +124,13 @@ fn step(n: i64) -> Commit {
         joined: vec![("credit".into(), joined(n))],
         records: vec![record(n)],
         letters: vec![letter(n as u64)],
+        routed: vec![routed(n)],
     }
+}
+
+/// What a receiver knows, which each step changes.
+fn routed(n: i64) -> route::Change {
+    route::Change { key: "alert/a".into(), kept: Some(route::Kept::Alert(n.to_string())) }
 }
 
 /// What is kept of an id of its own, and of one of which each step keeps something else.
@@ -176,6 +185,7 @@ fn last_step(store: &Store) -> i64 {
     assert_eq!(kept.panes, panes().map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(kept.learnt, [learnt("credit")]);
     assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
+    assert_eq!(store.routed().unwrap(), Vec::from_iter(routed(n).kept));
     assert_eq!(store.letters().unwrap(), (1..=n).map(|n| letter(n as u64)).collect::<Vec<_>>());
     n
 }
@@ -411,14 +421,37 @@ fn a_store_of_another_version_says_whose_it_is() {
     assert!(told.contains(&format!("tidegauge 7.8.9 wrote it in format {later}")), "{told}");
 }
 
+/// Changes something of each kind.
+fn change_all(store: &Store, n: i64) {
+    store.commit(&step(n)).unwrap();
+    store.give_up(&letter(n as u64).id, "it answered 500", Time(n)).unwrap();
+    let matchers = vec!["model = credit".parse().unwrap()];
+    let (created_by, comment) = ("ada".into(), "moving".into());
+    let silence = Silence { id: "s".into(), matchers, starts_at: Time(0), ends_at: Time(n), created_by, comment };
+    store.silence(&silence).unwrap();
+}
+
+#[test]
+fn what_is_given_up_is_kept_apart_but_not_without_end() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    for n in 0..12 {
+        store.commit(&Commit { letters: vec![letter(n)], ..Commit::default() }).unwrap();
+        store.give_up(&letter(n).id, "it answered 500", Time(n as i64)).unwrap();
+    }
+    assert_eq!(store.letters().unwrap(), []);
+    let kept = store.dead_letters().unwrap();
+    assert_eq!((kept.len(), &kept[0].letter, kept[0].why.as_str()), (10, &letter(2), "it answered 500"));
+}
+
 #[test]
 fn parts_that_are_not_of_the_same_step_are_refused() {
     for kind in Kind::ALL {
         let scratch = Scratch::new();
         let store = scratch.open();
-        store.commit(&step(1)).unwrap();
+        change_all(&store, 1);
         let old = store.keyspace(kind).get(MARK).unwrap().unwrap();
-        store.commit(&step(2)).unwrap();
+        change_all(&store, 2);
         store.keyspace(kind).insert(MARK, old).unwrap();
         drop(store);
         let told = scratch.try_open().err().unwrap().to_string();

@@ -106,7 +106,7 @@ fn every_instance_has_the_alerts_until_they_are_over() {
     // One that is down holds up no other.
     let config = config(&[&one.url, nowhere, &format!("{}/", two.url)]);
     let tell = |told: &str, alerts: Vec<AlertEvent>| {
-        let letters = letters(notice(told, alerts), &config, now(), &mut 0);
+        let letters = letters(&notice(told, alerts), &config, now(), &mut 0);
         assert_eq!(letters.iter().map(|letter| letter.address).collect::<Vec<_>>(), [0, 1, 2]);
         let receiver = Receiver::new(config.clone(), &origin()).expect("it can be used");
         let courier = Courier {

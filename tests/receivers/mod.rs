@@ -108,6 +108,7 @@ fn notice(id: &str, alerts: Vec<AlertEvent>) -> Notice {
         group_key: "{}/{model=\"credit\"}".into(),
         alerts,
         made: now(),
+        lives: None,
     }
 }
 

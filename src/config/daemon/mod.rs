@@ -2,6 +2,7 @@
 
 mod kafka;
 mod receivers;
+mod routing;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,7 +16,7 @@ use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
 use crate::monitor::Monitor;
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
-use crate::{http, source, store};
+use crate::{http, route, source, store};
 pub use rules::in_folder;
 
 /// All that the daemon needs to start: what each component is to be, and what they share.
@@ -27,6 +28,8 @@ pub struct Config {
     pub store: store::Config,
     pub topics: Topics,
     pub receivers: BTreeMap<String, receiver::Config>,
+    /// How alerts find their receivers.
+    pub route: route::Config,
     /// Where people reach the daemon's page, for links.
     pub external_url: Option<Url>,
     pub limits: Limits,
@@ -78,6 +81,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let receivers = map.find("receivers");
     let names = receivers.map_or_else(|| Some(BTreeSet::new()), receivers::names);
     let receivers = receivers.map_or_else(|| Some(BTreeMap::new()), receivers::read);
+    let route = routing::read(map, names.as_ref(), receivers.as_ref(), problems);
     let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
     let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
@@ -93,6 +97,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         store: store?,
         topics: topics?,
         receivers: receivers?,
+        route: route?,
         external_url: external_url?,
         limits: limits?,
         workers: workers? as usize,

@@ -202,12 +202,6 @@ impl View {
         self.write().alerts.set(monitor, active);
     }
 
-    /// The last that was told of every alert that fires.
-    pub fn firing(&self) -> Vec<AlertEvent> {
-        let shown = self.0.shown.read().unwrap_or_else(PoisonError::into_inner);
-        shown.alerts.list().filter(|event| event.state == State::Firing).cloned().collect()
-    }
-
     fn write(&self) -> RwLockWriteGuard<'_, Shown> {
         self.0.shown.write().unwrap_or_else(PoisonError::into_inner)
     }

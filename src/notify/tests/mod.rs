@@ -16,8 +16,8 @@ use super::secret::Secret;
 use super::webhook::Config;
 use super::*;
 use crate::measurement::{Family, Measurement};
-use crate::rule::Severity;
 use crate::rule::alert::AlertEvent;
+use crate::rule::{Severity, State};
 
 /// What the server was sent: the path, the headers and the body.
 type Seen = Arc<Mutex<Vec<(String, HeaderMap, String)>>>;
@@ -122,6 +122,7 @@ pub fn notice_of(alerts: Vec<AlertEvent>) -> Notice {
         group_key: "{}/{model=\"credit\"}".into(),
         alerts,
         made: Time(7_205_000),
+        lives: None,
     }
 }
 
@@ -338,41 +339,26 @@ fn waits_grow_and_are_never_shorter_than_planned_or_asked() {
 }
 
 #[test]
-fn a_webhook_for_events_is_told_one_alert_a_letter() {
-    let all = vec![alert("a", State::Firing), alert("b", State::Resolved), alert("c", State::Pending)];
-    let hook = receiver::Config::Webhook(config("http://host"));
-    let mut sequence = 9;
-    let letters = letters(notice_of(all), &hook, Time(5), &mut sequence);
-    assert_eq!(sequence, 11);
-    assert!(letters.is_sorted_by_key(|letter| &letter.id));
-    let told: Vec<_> = letters
-        .iter()
-        .map(|letter| (letter.id.sequence(), letter.order.as_str(), letter.notice.alerts[0].subject.as_str()))
-        .collect();
-    assert_eq!(told, [(9, "id-a", "a"), (10, "id-b", "b")], "nobody is told of what is pending");
-    assert!(letters.iter().all(|letter| letter.notice.alerts.len() == 1 && letter.receiver() == "hook"));
-    assert_eq!(letters[0].id.to_string(), "00000000000000000009-notice-hook");
-}
-
-#[test]
-fn others_are_told_a_group_a_letter_at_each_address() {
+fn each_address_has_a_letter_in_the_order_of_its_group() {
     let urls = ["http://one:9093", "http://two:9093"].map(given).into();
     let (web, resend) = (client::Config::default(), Duration::from_secs(60));
     let config = alertmanager::Config { urls, basic_auth: None, web, resend };
     let both = receiver::Config::Alertmanager(config);
-    let told = notice_of(vec![alert("a", State::Firing), alert("b", State::Resolved), alert("c", State::Pending)]);
-    let mut sequence = 0;
-    let sent = letters(told.clone(), &both, Time(5), &mut sequence);
-    let at: Vec<_> = sent.iter().map(|letter| (letter.address, letter.order.as_str())).collect();
-    assert_eq!(at, [(0, told.group_key.as_str()), (1, told.group_key.as_str())]);
-    assert!(sent.iter().all(|letter| letter.notice.alerts.len() == 2));
-    assert_eq!(letters(notice_of(vec![alert("c", State::Pending)]), &both, Time(5), &mut sequence), []);
+    let told = notice_of(vec![alert("a", State::Firing), alert("b", State::Resolved)]);
+    let mut sequence = 9;
+    let sent = letters(&told, &both, Time(5), &mut sequence);
+    assert_eq!(sequence, 11);
+    assert!(sent.is_sorted_by_key(|letter| &letter.id));
+    let at: Vec<_> = sent.iter().map(|letter| (letter.id.sequence(), letter.address, letter.order.as_str())).collect();
+    assert_eq!(at, [(9, 0, told.group_key.as_str()), (10, 1, told.group_key.as_str())]);
+    assert!(sent.iter().all(|letter| letter.notice == told && letter.receiver() == "hook"));
+    assert_eq!(sent[0].id.to_string(), "00000000000000000009-notice-hook");
 }
 
 #[test]
 fn a_letter_is_kept_as_it_is_and_holds_no_secret() {
     let url = "http://host/s3cret";
-    let kept = letters(notice(2), &receiver::Config::Webhook(config(url)), Time(5), &mut 0);
+    let kept = letters(&notice(2), &receiver::Config::Webhook(config(url)), Time(5), &mut 0);
     // As the store keeps it.
     let bytes = postcard::to_stdvec(&kept).unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"));
@@ -390,5 +376,5 @@ async fn a_letter_to_who_is_told_again_is_given_up_soon() {
     courier.schedule.waits = vec![Duration::from_secs(3000)];
     let (_coming, mut told, _) = start(courier, vec![letter(0, "hook", "a")]);
     let delivered = told.recv().await.unwrap();
-    assert!(matches!(delivered.outcome, Outcome::GivenUp(why) if why.contains("503")), "at once, not in an hour");
+    assert!(matches!(delivered.outcome, Outcome::Outlived(why) if why.contains("503")), "at once, not in an hour");
 }

@@ -34,7 +34,7 @@ fn labels_are_such_as_alertmanager_takes() {
         told.labels.insert(name.into(), value.into());
     }
     told.version.clear();
-    let labels: Vec<_> = payload::labels(&told).into_iter().collect();
+    let labels: Vec<_> = crate::notice::labels(&told).into_iter().collect();
     let expected = [
         ("_ok1", "y"),
         ("alertname", "FeatureDrift"),
