@@ -3,6 +3,7 @@
 mod crash;
 mod ending;
 mod labels;
+mod notifying;
 mod reload;
 mod telling;
 

@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 /// The machine may be busy with other things, so what should take a second is given a minute.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often a daemon is killed in a test that would do it so often, unless it is told otherwise.
+pub fn kills(usual: usize) -> usize {
+    std::env::var("TIDEGAUGE_KILLS").map_or(usual, |kills| kills.parse().expect("a number of kills"))
+}
+
 /// Asks until there is an answer.
 pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
