@@ -56,8 +56,9 @@ pub mod store;
 pub mod config;
 
 // 8. Shell: the commands.
-pub mod check;
 pub mod replay;
+pub mod ruletest;
+pub mod check;
 pub mod profile;
 pub mod compare;
 pub mod daemon;

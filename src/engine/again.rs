@@ -7,7 +7,8 @@ use super::rules::{Asking, Evidence, GroupKey, Memory};
 use crate::finding;
 use crate::measurement::Measurement;
 use crate::monitor::{Judging, Measure, Monitor};
-use crate::rule::alert::{AlertEvent, RetrainRequest};
+use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::life::Lack;
 use crate::time::Window;
 
 /// A monitor that judges what another one measured. The two may differ in thresholds and rules, and in nothing else.
@@ -69,6 +70,16 @@ impl<'a> Again<'a> {
         }
         events.extend(asking.finish(&seen, &sliced));
         (events, requests)
+    }
+
+    /// Of what it was not known in the last window whether a condition holds, and why, as far as that is known.
+    pub fn unknown(&self) -> Vec<(AlertKey, String)> {
+        let Memory { alerts, lacking, .. } = &self.memory;
+        let why = |(key, lack): (&AlertKey, &Lack)| {
+            let reason = alerts.get(key).and_then(|active| Some(active.unknown.as_ref()?.reason.clone()));
+            (key.clone(), reason.unwrap_or_else(|| lack.name().replace('_', " ")))
+        };
+        lacking.iter().map(why).collect()
     }
 }
 
