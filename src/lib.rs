@@ -38,6 +38,7 @@ pub mod privacy;
 pub mod finding;
 pub mod plan;
 pub mod lane;
+pub mod audit;
 pub mod join;
 
 // 4. Engine: one event in, a list of effects out.
@@ -63,3 +64,4 @@ pub mod profile;
 pub mod compare;
 pub mod daemon;
 pub mod demo;
+pub mod auditor;

@@ -115,6 +115,43 @@ fn check_says_all_that_is_wrong_at_once() {
 }
 
 #[test]
+fn check_runs_the_tests_beside_monitors() {
+    const TEST: &str = "tests:
+  - name: rows are told
+    version: ''
+    measurements: [{statistic: telemetry.rows, values: 3}]
+    alerts: [{at: 10s, alert: Rows, state: firing}]
+";
+    let good = TEST.replace("    version: ''\n", "");
+    let folder = Folder::new();
+    folder.write("rules/loan.yaml", MONITOR);
+    folder.write("rules/loan.test.yaml", &good);
+    for named in [&["rules"][..], &["rules/loan.yaml"], &["rules/loan.test.yaml", "rules"]] {
+        let output = folder.run(&[&["check"], named].concat());
+        let expected = (Some(0), "good: 0 configuration(s), 1 monitor(s), 1 test(s)\n".to_owned());
+        assert_eq!((code(&output), out(&output)), expected, "{named:?}: {}", err(&output));
+    }
+    folder.configure("localhost:9092", "");
+    // The daemon's monitors are tested as well, and no test is taken for one of them.
+    let output = folder.run(&["check", "tidegauge.yaml"]);
+    assert_eq!(out(&output), "good: 1 configuration(s), 1 monitor(s), 1 test(s)\n", "{}", err(&output));
+
+    folder.write("rules/loan.test.yaml", good.replace("firing", "resolved"));
+    folder.write("rules/gone.test.yaml", &good);
+    let failed = folder.run(&["check", "rules"]);
+    assert_eq!((code(&failed), out(&failed).as_str()), (Some(64), ""));
+    let expected = "rules/gone.test.yaml:1:1: there is no monitor beside it
+  hint: the tests of credit.yaml are in credit.test.yaml
+rules/loan.test.yaml:4:14: `rows are told`: expected Rows to be resolved at 2026-01-01T00:00:10Z; got firing at 2026-01-01T00:00:10Z
+";
+    assert_eq!(err(&failed), expected);
+    folder.write("rules/loan.test.yaml", TEST);
+    let wrong = folder.run(&["check", "rules/loan.yaml"]);
+    let expected = "rules/loan.test.yaml:3:14: `version` is empty\n  hint: write a version such as 3\n";
+    assert_eq!((code(&wrong), err(&wrong)), (Some(64), expected.to_owned()));
+}
+
+#[test]
 fn nothing_is_listened_on_with_a_wrong_configuration() {
     let folder = Folder::new();
     let missing = folder.run(&["run"]);

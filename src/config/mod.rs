@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use crate::monitor::Monitor;
 pub use daemon::{Config, Limits, Topics, tests_in};
 use ruletest::RuleTest;
-pub use yaml::{Position, hint};
 use yaml::{Giver, Item, Map, Reader, all, alternatives, shown};
+pub use yaml::{Position, hint};
 
 /// One thing that is wrong with a configuration file, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

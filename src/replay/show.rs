@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::parquet::Parquet;
 use super::Tell;
+use super::parquet::Parquet;
 use super::power::Power;
 use super::what_if::Point;
 use crate::join::Fared;

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 
 use super::{Came, Fault};
 use crate::config::Position;
-use crate::config::ruletest::{Alert, Given, Retrain, RuleTest, Text};
+use crate::config::ruletest::{Alert, Given, Retrain, RuleTest, Series, Text};
+use crate::measurement::Measurement;
+use crate::monitor::Monitor;
 use crate::rule::State;
 use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::condition::Name;
 use crate::time::Time;
 
 /// Everything that came and was not expected, and that was and did not come.
 ///
 /// That an alert is pending may be left out of what is expected; it is on its way to something that may not be.
-pub(super) fn compare(test: &RuleTest, came: &Came) -> Vec<Fault> {
-    let mut faults = alerts(test, came);
+pub(super) fn compare(test: &RuleTest, came: &Came, monitor: &Monitor) -> Vec<Fault> {
+    let mut faults = alerts(test, came, monitor);
     if let Some((expected, at)) = &test.retrains {
         faults.extend(retrains(expected, *at, &came.retrains));
     }
@@ -47,7 +50,7 @@ fn called((alert, subject, version, slice): Key<'_>) -> String {
     text
 }
 
-fn alerts(test: &RuleTest, came: &Came) -> Vec<Fault> {
+fn alerts(test: &RuleTest, came: &Came, monitor: &Monitor) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut met = vec![false; came.alerts.len()];
     // An alert of which something is missing: all that came of it is told with that.
@@ -63,7 +66,7 @@ fn alerts(test: &RuleTest, came: &Came) -> Vec<Fault> {
             }
             None => {
                 told.insert(expected_key(expected));
-                faults.push(missing(expected, came));
+                faults.push(missing(expected, came, hint(expected, test, came, monitor)));
             }
         }
     }
@@ -78,14 +81,14 @@ fn alerts(test: &RuleTest, came: &Came) -> Vec<Fault> {
 }
 
 /// So many things that nobody expected are told one by one: more have one cause.
-const MOST: usize = 20;
+const MOST: usize = 10;
 
 fn and_more(count: usize, at: Position) -> Option<Fault> {
     let more = count.checked_sub(MOST).filter(|more| *more > 0)?;
     Some((at, format!("and {more} more that nobody expected"), None))
 }
 
-fn missing(expected: &Alert, came: &Came) -> Fault {
+fn missing(expected: &Alert, came: &Came, hint: Option<String>) -> Fault {
     let of_it: Vec<String> = came
         .alerts
         .iter()
@@ -99,12 +102,28 @@ fn missing(expected: &Alert, came: &Came) -> Fault {
         expected.state.name(),
         expected.end
     );
+    (expected.at, message, hint)
+}
+
+/// Why something may not have come: the condition asks for what the test does not give, or for what is not known.
+fn hint(expected: &Alert, test: &RuleTest, came: &Came, monitor: &Monitor) -> Option<String> {
+    let rule = monitor.rules.iter().find(|rule| rule.name == expected.alert)?;
+    if let Given::Measurements(series) = &test.given {
+        let log = monitor.log_at(&rule.when, &expected.subject);
+        let is_of_it = |series: &&Series| (series.version(), series.slice()) == (&*expected.version, &*expected.slice);
+        let given: Vec<&Measurement> = series.iter().filter(is_of_it).map(Series::of).collect();
+        let is_given = |name: &&Name| given.iter().any(|m| name.means(m, &expected.subject, log));
+        let missing = rule.when.names().iter().filter(|name| !is_given(name));
+        let missing: Vec<String> = missing.map(|name| format!("`{}`", name.text)).collect();
+        if !missing.is_empty() {
+            return Some(format!("the condition asks for {}, and the test gives none", missing.join(", ")));
+        }
+    }
     let is_it = |key: &AlertKey| {
         (key.rule.as_str(), key.subject.as_str(), &*key.version, &*key.slice) == expected_key(expected)
     };
-    let why = came.unknown.iter().find(|(key, _)| is_it(key));
-    let hint = why.map(|(_, why)| format!("at the end it is not known whether the condition holds: {why}"));
-    (expected.at, message, hint)
+    let (_, why) = came.unknown.iter().find(|(key, _)| is_it(key))?;
+    Some(format!("at the end it is not known whether the condition holds: {why}"))
 }
 
 /// What is not as it should be with an alert that did come.
@@ -162,12 +181,11 @@ fn retrains(expected: &[Retrain], at: Position, came: &[RetrainRequest]) -> Vec<
             (&request.retrain, &request.version, &request.slice)
                 == (&expected.retrain, &expected.version, &expected.slice)
         };
-        let found = (0..came.len()).find(|&at| {
-            !met[at] && is_of_it(&came[at]) && came[at].window_end == expected.end
-        });
+        let found = (0..came.len()).find(|&at| !met[at] && is_of_it(&came[at]) && came[at].window_end == expected.end);
         let name = called((&expected.retrain, "", &expected.version, &expected.slice));
         let Some(found) = found else {
-            let of_it: Vec<String> = came.iter().filter(|request| is_of_it(request)).map(|r| format!("one at {}", r.window_end)).collect();
+            let of_it: Vec<String> =
+                came.iter().filter(|request| is_of_it(request)).map(|r| format!("one at {}", r.window_end)).collect();
             let got = if of_it.is_empty() { "none".to_owned() } else { of_it.join(", ") };
             faults.push((expected.at, format!("expected a request for {name} at {}; got {got}", expected.end), None));
             continue;
@@ -181,7 +199,8 @@ fn retrains(expected: &[Retrain], at: Position, came: &[RetrainRequest]) -> Vec<
             faults.push((expected.at, message, None));
         }
     }
-    let left: Vec<&RetrainRequest> = came.iter().zip(&met).filter(|(_, met)| !**met).map(|(request, _)| request).collect();
+    let left: Vec<&RetrainRequest> =
+        came.iter().zip(&met).filter(|(_, met)| !**met).map(|(request, _)| request).collect();
     faults.extend(left.iter().take(MOST).map(|request| {
         let name = called((&request.retrain, "", &request.version, &request.slice));
         let message = format!("{} asks for {name} at {}, which nobody expected", request.alert, request.window_end);

@@ -49,7 +49,8 @@ pub(super) fn measurements(start: Time, series: &[Series], monitor: &Monitor) ->
 pub(super) fn rows(feeds: &[Feed], monitor: &Arc<Monitor>, reference: Option<Arc<Reference>>) -> Result<Came> {
     let folder = tempfile::tempdir().context("make a folder for the rows")?;
     let mut inputs: Vec<(Arc<str>, PathBuf)> = Vec::new();
-    for (number, topic) in feeds.iter().map(|feed| feed.topic.as_str()).collect::<BTreeSet<_>>().into_iter().enumerate() {
+    for (number, topic) in feeds.iter().map(|feed| feed.topic.as_str()).collect::<BTreeSet<_>>().into_iter().enumerate()
+    {
         let contents = || feeds.iter().filter(|feed| feed.topic == topic).map(|feed| &feed.content);
         let files = contents().filter_map(|content| match content {
             Content::File(path) => Some(path.clone()),

@@ -62,7 +62,7 @@ fn faults(test: &RuleTest, monitor: &Arc<Monitor>, reference: &mut Built) -> Vec
         }
     };
     match came {
-        Ok(came) => compare::compare(test, &came),
+        Ok(came) => compare::compare(test, &came, monitor),
         Err(error) => vec![(test.at, format!("`{}`: {error:#}", test.name), None)],
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use super::*;
+use crate::audit::{Entry, What, verify};
 use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
 use crate::notice::Notice;
@@ -121,7 +122,13 @@ fn step(n: i64) -> Commit {
         joined: vec![("credit".into(), joined(n))],
         records: vec![record(n)],
         letters: vec![letter(n as u64)],
+        audit: vec![act(n)],
     }
+}
+
+fn act(n: i64) -> Act {
+    let what = What::Reload { accepted: true, problems: n as u64 };
+    Act { at: Time(n), who: "somebody".into(), config_hash: "12".into(), what }
 }
 
 /// What is kept of an id of its own, and of one of which each step keeps something else.
@@ -158,6 +165,7 @@ fn last_step(store: &Store) -> i64 {
     let Some(position) = store.position(&partition(0)).unwrap() else {
         assert_eq!(store.monitor("credit").unwrap(), Kept::default());
         assert!(store.letters().unwrap().is_empty());
+        assert_eq!(store.audit_head(), Head::NONE);
         return 0;
     };
     let n = position.next;
@@ -176,6 +184,10 @@ fn last_step(store: &Store) -> i64 {
     assert_eq!(kept.panes, panes().map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(kept.learnt, [learnt("credit")]);
     assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
+    // One of them says that the log begins.
+    let audited = verify(store.audit_from(0, 1000).unwrap().0.iter().map(|text| Entry::from_json(text)), None, &[]);
+    let head = audited.unwrap().head;
+    assert_eq!((head, head.count), (store.audit_head(), n as u64 + 1));
     assert_eq!(store.letters().unwrap(), (1..=n).map(|n| letter(n as u64)).collect::<Vec<_>>());
     n
 }
@@ -451,4 +463,34 @@ fn a_store_whose_making_was_interrupted_is_made_anew() {
     scratch.open().commit(&step(1)).unwrap();
     assert_eq!(last_step(&scratch.open()), 1);
     assert!(!scratch.0.join("db.new").exists());
+}
+
+#[test]
+fn the_audit_log_is_one_chain_over_restarts_and_a_damaged_entry_breaks_it() {
+    let scratch = Scratch::new();
+    let acts = |acts: &[i64]| Commit { audit: acts.iter().map(|&n| act(n)).collect(), ..Commit::default() };
+    scratch.open().commit(&acts(&[1, 2])).unwrap();
+    let store = scratch.open();
+    store.commit(&acts(&[])).unwrap();
+    store.commit(&acts(&[3])).unwrap();
+    let whole = |store: &Store| {
+        let (lines, _) = store.audit_from(0, 1000).unwrap();
+        verify(lines.iter().map(|line| Entry::from_json(line)), Some(store.audit_head()), &[])
+    };
+    assert_eq!(whole(&store).unwrap().head.count, 4);
+    assert_eq!(store.audit_from(1, 2).unwrap().1, Some(3));
+    let key = 3u64.to_be_bytes().to_vec();
+    assert!(store.audit_from(3, 2).unwrap().0[0].contains("\"problems\":3"));
+
+    let mut sealed = store.keyspace(Kind::Audit).get(&key).unwrap().unwrap().to_vec();
+    sealed[20] ^= 1;
+    store.keyspace(Kind::Audit).insert(&key, sealed).unwrap();
+    let noted = store.audit_head();
+    store.keyspace(Kind::About).remove("audit").unwrap();
+    drop(store);
+    // Without its head it goes on after all that there is, and writes over nothing.
+    let store = scratch.open();
+    assert_eq!(store.audit_head().count, noted.count);
+    store.commit(&acts(&[4])).unwrap();
+    assert_eq!(whole(&store).unwrap_err().sequence, 3);
 }

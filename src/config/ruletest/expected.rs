@@ -144,12 +144,5 @@ fn retrain(item: Item<'_>, known: &Known<'_>) -> Option<Retrain> {
         subjects.sort();
         Some(subjects)
     });
-    Some(Retrain {
-        at: item.at(),
-        end: at?,
-        retrain: name?,
-        version: version?,
-        slice: slice?,
-        subjects: subjects?,
-    })
+    Some(Retrain { at: item.at(), end: at?, retrain: name?, version: version?, slice: slice?, subjects: subjects? })
 }

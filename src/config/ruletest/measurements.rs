@@ -72,6 +72,11 @@ impl Series {
         self.values.is_empty()
     }
 
+    /// All that is the same of it in every window.
+    pub fn of(&self) -> &Measurement {
+        &self.of
+    }
+
     pub fn version(&self) -> &str {
         &self.of.version
     }
@@ -201,7 +206,11 @@ fn statistic(item: Item<'_>, monitor: &Monitor) -> Option<&'static Statistic> {
                 Some(_) => format!("`{}` is not measured by this monitor", shown(text)),
                 None => format!("unknown statistic `{}`", shown(text)),
             };
-            item.report(message, hint(text, measured.iter().map(String::as_str)));
+            let family = text.split_once('.').map_or("", |(family, _)| family);
+            let of_family: Vec<&str> =
+                measured.iter().map(String::as_str).filter(|name| name.split('.').next() == Some(family)).collect();
+            let known = if of_family.is_empty() { measured.iter().map(String::as_str).collect() } else { of_family };
+            item.report(message, hint(text, known));
             None
         }
     }
@@ -227,7 +236,9 @@ fn subject(map: &Map<'_>, row: Option<&'static Statistic>, monitor: &Monitor) ->
     };
     let hint = match known.as_slice() {
         [""] => Some("leave `subject` out".to_owned()),
-        _ => hint(subject, known.iter().copied()).filter(|_| item.is_some()).or_else(|| Some(format!("write `subject: {}`", known.first()?))),
+        _ => hint(subject, known.iter().copied())
+            .filter(|_| item.is_some())
+            .or_else(|| Some(format!("write `subject: {}`", known.first()?))),
     };
     item.unwrap_or(map.item()).report(message, hint);
     None

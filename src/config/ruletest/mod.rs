@@ -5,6 +5,7 @@ mod measurements;
 mod rows;
 mod values;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Item, Map, Position, Reader, all, shown};
@@ -49,27 +50,26 @@ pub fn read(reader: &Reader, monitor: &Monitor) -> Option<Vec<RuleTest>> {
     let map = reader.root().and_then(Item::map)?;
     map.need("tests", "[{name: a drifted amount pages, measurements: […], alerts: […]}]", |item| {
         let items = item.list()?;
-        let tests = all(items.iter().map(|item| test(*item, monitor)))?;
-        for (index, test) in tests.iter().enumerate() {
-            if tests[..index].iter().any(|other| other.name == test.name) {
-                items[index].report(format!("a second test is called `{}`", shown(&test.name)), None);
-            }
-        }
-        Some(tests)
+        let mut names = BTreeSet::new();
+        all(items.into_iter().map(|item| test(item, monitor, &mut names)))
     })
 }
 
-fn test(item: Item<'_>, monitor: &Monitor) -> Option<RuleTest> {
+fn test<'a>(item: Item<'a>, monitor: &Monitor, names: &mut BTreeSet<&'a str>) -> Option<RuleTest> {
     const START: Time = Time(1_767_225_600_000);
     let map = item.map()?;
-    let name = map.need("name", "a drifted amount pages", |item| item.text_like("what the rules should do"));
+    let name = map.need("name", "a drifted amount pages", |item| {
+        let name = item.text_like("what the rules should do")?;
+        if !names.insert(name) {
+            item.report(format!("a second test is called `{}`", shown(name)), None);
+        }
+        Some(name)
+    });
     let start = map.or("start", START, |item| start(item, &monitor.windowing));
     let version = map.or("version", String::new(), |item| version(item, monitor));
     let known = Known { monitor, start: start.unwrap_or(START), version: version.unwrap_or_default() };
     let given = given(&map, &known);
-    let alerts = map.need("alerts", "[]", |item| {
-        Some((expected::alerts(item, &known)?, item.at()))
-    });
+    let alerts = map.need("alerts", "[]", |item| Some((expected::alerts(item, &known)?, item.at())));
     let retrains = map.maybe("retrains", |item| Some((expected::retrains(item, &known)?, item.at())));
     let (alerts, alerts_at) = alerts?;
     start?;
@@ -128,7 +128,8 @@ fn version(item: Item<'_>, monitor: &Monitor) -> Option<String> {
 /// Which slice: pairs of a subject and a value, as figures and alerts name it.
 fn slice(item: Item<'_>, monitor: &Monitor) -> Option<String> {
     let text = item.text_like("a slice such as country=NL")?;
-    let subjects: Vec<&str> = text.split(',').map(|pair| pair.split_once('=').map_or(pair, |(subject, _)| subject)).collect();
+    let subjects: Vec<&str> =
+        text.split(',').map(|pair| pair.split_once('=').map_or(pair, |(subject, _)| subject)).collect();
     let groups = monitor.grouping.dimensions();
     let dimensions: Vec<&Vec<String>> = monitor.slicing.by.iter().chain(&groups).collect();
     if !text.split(',').all(|pair| pair.contains('=')) || !dimensions.iter().any(|by| **by == subjects) {
@@ -136,7 +137,7 @@ fn slice(item: Item<'_>, monitor: &Monitor) -> Option<String> {
         let known: Vec<String> = dimensions.iter().map(named).collect();
         let hint = match known.as_slice() {
             [] => "say in the monitor what to slice by, or leave it out".to_owned(),
-            known => format!("write {}", known.join(" or ")),
+            known => format!("write `{}`", known.join("` or `")),
         };
         item.report(format!("this monitor has no slice `{}`", shown(text)), Some(hint));
         return None;

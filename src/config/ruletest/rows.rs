@@ -24,7 +24,7 @@ pub enum Content {
 }
 
 /// The most records that a test itself has: more belong in a file.
-const MOST: u64 = 1_000_000;
+const MOST: u64 = 100_000;
 
 /// A file, or a list of files and of rows.
 pub fn read(item: Item<'_>, known: &Known<'_>) -> Option<Vec<Feed>> {

@@ -24,7 +24,8 @@ fn json(value: &Value) -> Json {
 }
 
 fn of_scalar(scalar: &Scalar) -> Json {
-    let as_written = || serde_json::from_str(&scalar.text).ok().filter(|json: &Json| json.is_number() || json.is_boolean());
+    let as_written =
+        || serde_json::from_str(&scalar.text).ok().filter(|json: &Json| json.is_number() || json.is_boolean());
     // YAML has numbers that JSON would write in another way, such as `.5`.
     let number = || Number::from_f64(scalar.text.parse().ok()?).map(Json::Number);
     let plain = if scalar.plain { as_written().or_else(number) } else { None };
