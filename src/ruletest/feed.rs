@@ -21,7 +21,8 @@ use crate::time::{Span, Time};
 
 /// Judges window after window, as the daemon would have if it had measured this.
 pub(super) fn measurements(start: Time, series: &[Series], monitor: &Monitor) -> Came {
-    let mut again = Again::new(monitor);
+    let groups = series.iter().map(|series| (series.version(), series.slice()));
+    let mut again = Again::new(monitor).counting(groups);
     let mut came = Came::default();
     let windowing = &monitor.windowing;
     for at in 0..series.iter().map(Series::len).max().unwrap_or(0) {

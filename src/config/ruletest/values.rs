@@ -152,7 +152,11 @@ mod tests {
         }
 
         #[test]
-        fn every_number_is_read_as_written_and_so_often(value in -1e6..1e6f64, step in -1e3..1e3f64, times in 1..50usize) {
+        fn every_number_is_read_as_written_and_so_often(
+            value in -1e6..1e6f64,
+            step in -1e3..1e3f64,
+            times in 1..50usize,
+        ) {
             let expected: Vec<Sample> = (0..times).map(|at| Sample::Value(value + step * at as f64)).collect();
             prop_assert_eq!(parse(&format!("{value}{step:+}x{times}")), Ok(expected));
             prop_assert_eq!(parse(&format!("{value}x{times}")), Ok(vec![Sample::Value(value); times]));
