@@ -95,7 +95,7 @@ fn given(map: &Map<'_>, known: &Known<'_>) -> Option<Given> {
     let rejected = map.find("rejected");
     let is_of_rows = rows.is_some() || measurements.is_none();
     if let Some(rejected) = rejected.filter(|_| !is_of_rows) {
-        rejected.report("only of `rows` some can be rejected", None);
+        rejected.report("only `rows` can be rejected, and this test has none", None);
     }
     match (measurements, rows) {
         (Some(series), None) => Some(Given::Measurements(series?)),
