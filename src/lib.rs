@@ -39,6 +39,7 @@ pub mod privacy;
 pub mod finding;
 pub mod plan;
 pub mod lane;
+pub mod audit;
 pub mod join;
 
 // 4. Engine: one event in, a list of effects out.
@@ -57,9 +58,11 @@ pub mod http;
 pub mod config;
 
 // 8. Shell: the commands.
-pub mod check;
 pub mod replay;
+pub mod ruletest;
+pub mod check;
 pub mod profile;
 pub mod compare;
 pub mod daemon;
 pub mod demo;
+pub mod auditor;

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use tidegauge::audit::Head;
 use tidegauge::config::{self, Problems};
 use tidegauge::daemon::{self, Daemon};
 use tidegauge::source::table::TableError;
 use tidegauge::time::Span;
-use tidegauge::{check, compare, demo, profile, replay};
+use tidegauge::{auditor, check, compare, demo, profile, replay};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -53,9 +54,11 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:9909", value_name = "ADDRESS")]
         listen: SocketAddr,
     },
-    /// Checks configuration and monitors, and shows every problem with its place.
+    /// Checks configuration and monitors, runs the tests beside monitors, and shows every problem with its place.
+    ///
+    /// The tests of rules/credit.yaml are in rules/credit.test.yaml.
     Check {
-        /// Configuration files, monitors, or folders of monitors; tidegauge.yaml, or else rules, when none is named.
+        /// Configuration files, monitors, tests, or folders of monitors; tidegauge.yaml, or else rules, when none is named.
         paths: Vec<PathBuf>,
     },
     /// Runs a monitor over files as if they came from Kafka, and shows what it would have said.
@@ -126,6 +129,34 @@ enum Command {
         /// Writes here instead of to standard output, whole or not at all.
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Reads the audit log: every alert, silence, reload, retrain, approval and change of a reference.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Finds any entry that was changed, added, taken out or moved, and shows the log's head.
+    ///
+    /// A head that was noted elsewhere, at any time, also finds a log that was cut or written anew since. Ends with 0
+    /// when the log is whole and with 1 when it is not.
+    Verify {
+        /// The store's directory while no daemon uses it; or a file of entries, `-` for standard input.
+        #[arg(default_value = "data")]
+        log: PathBuf,
+        /// A head that was noted before, and that the log has to lead to: COUNT:HASH.
+        #[arg(long = "head", value_name = "HEAD")]
+        heads: Vec<Head>,
+    },
+    /// Shows the entries as JSON, one a line.
+    Show {
+        /// The store's directory while no daemon uses it; or a file of entries, `-` for standard input.
+        #[arg(default_value = "data")]
+        log: PathBuf,
+        /// The number of the first entry to show.
+        #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+        from: u64,
     },
 }
 
@@ -215,6 +246,8 @@ fn perform(command: Command) -> Result<bool> {
             });
             profile::run(&profile::Options { data, monitor, output, force }, &stop).map(|()| true)
         }
+        Command::Audit(AuditCommand::Verify { log, heads }) => auditor::verify(&log, &heads),
+        Command::Audit(AuditCommand::Show { log, from }) => auditor::show(&log, from).map(|()| true),
         Command::Compare { reference, current, monitor, format, output } => {
             compare::run(&compare::Options { reference, current, monitor, format, output })
         }

@@ -9,6 +9,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
 use serde_json::Value;
+use tidegauge::audit::{Act, What};
+use tidegauge::store::{self, Commit, Store};
+use tidegauge::time::Time;
 
 use crate::support::program::{Folder, tidegauge};
 
@@ -57,6 +60,7 @@ fn every_command_has_its_help() {
         ("demo", &["--duration", "--quiet", "--listen"]),
         ("check", &["[PATHS]"]),
         ("replay", &["--monitor", "--format", "<DATA>"]),
+        ("audit", &["verify", "show"]),
         ("compare", &["<REFERENCE>", "<CURRENT>", "--monitor", "--format", "--output"]),
     ] {
         let help = folder.run(&[command, "-h"]);
@@ -112,6 +116,84 @@ fn check_says_all_that_is_wrong_at_once() {
         // Each is said once, although both arguments lead to it.
         assert_eq!(said.matches(place).count(), 1, "{place}\n{said}");
     }
+}
+
+#[test]
+fn check_runs_the_tests_beside_monitors() {
+    const TEST: &str = "tests:
+  - name: rows are told
+    version: ''
+    measurements: [{statistic: telemetry.rows, values: 3}]
+    alerts: [{at: 10s, alert: Rows, state: firing}]
+";
+    let good = TEST.replace("    version: ''\n", "");
+    let folder = Folder::new();
+    folder.write("rules/loan.yaml", MONITOR);
+    folder.write("rules/loan.test.yaml", &good);
+    for named in [&["rules"][..], &["rules/loan.yaml"], &["rules/loan.test.yaml", "rules"]] {
+        let output = folder.run(&[&["check"], named].concat());
+        let expected = (Some(0), "good: 0 configuration(s), 1 monitor(s), 1 test(s)\n".to_owned());
+        assert_eq!((code(&output), out(&output)), expected, "{named:?}: {}", err(&output));
+    }
+    folder.configure("localhost:9092", "");
+    // The daemon's monitors are tested as well, and no test is taken for one of them.
+    let output = folder.run(&["check", "tidegauge.yaml"]);
+    assert_eq!(out(&output), "good: 1 configuration(s), 1 monitor(s), 1 test(s)\n", "{}", err(&output));
+
+    folder.write("rules/loan.test.yaml", good.replace("firing", "resolved"));
+    folder.write("rules/gone.test.yaml", &good);
+    let failed = folder.run(&["check", "rules"]);
+    assert_eq!((code(&failed), out(&failed).as_str()), (Some(64), ""));
+    let expected = "rules/gone.test.yaml:1:1: there is no monitor beside it
+  hint: the tests of credit.yaml are in credit.test.yaml
+rules/loan.test.yaml:4:14: `rows are told`: expected Rows to be resolved at 2026-01-01T00:00:10Z; got firing at 2026-01-01T00:00:10Z
+";
+    assert_eq!(err(&failed), expected);
+    folder.write("rules/loan.test.yaml", TEST);
+    let wrong = folder.run(&["check", "rules/loan.yaml"]);
+    let expected = "rules/loan.test.yaml:3:14: `version` is empty\n  hint: write a version such as 3\n";
+    assert_eq!((code(&wrong), err(&wrong)), (Some(64), expected.to_owned()));
+}
+
+#[test]
+fn the_audit_log_is_shown_and_checked() {
+    let folder = Folder::new();
+    let config = store::Config { path: folder.path("data"), cache: store::CACHE };
+    let act = |at, what| Act { at: Time(at), who: "ada".to_owned(), config_hash: "c0ffee".to_owned(), what };
+    let started = act(1_767_225_600_000, What::Start { version: "1".to_owned() });
+    let stopped = act(1_767_225_660_000, What::Stop { reason: "asked to".to_owned() });
+    let store = Store::open(&config).unwrap();
+    store.commit(&Commit { audit: vec![started, stopped], ..Commit::default() }).unwrap();
+    let locked = folder.run(&["audit", "verify"]);
+    assert!(code(&locked) == Some(1) && err(&locked).contains("/api/v1/audit"), "{}", err(&locked));
+    drop(store);
+
+    let whole = folder.run(&["audit", "verify"]);
+    let said = out(&whole);
+    let head = said.trim().rsplit("head: ").next().unwrap_or_default().to_owned();
+    let expected = format!("good: 3 entries, from 2026-01-01T00:00:00Z to 2026-01-01T00:01:00Z\nhead: {head}\n");
+    assert_eq!((code(&whole), said), (Some(0), expected));
+    assert!(head.starts_with("3:") && head.len() == 66, "{head}");
+    let shown = out(&folder.run(&["audit", "show", "data"]));
+    assert_eq!(shown.lines().count(), 3);
+    let last = out(&folder.run(&["audit", "show", "--from", "2"]));
+    assert_eq!(shown.lines().last(), last.lines().next());
+
+    let check = |text: &str, head: &str| {
+        folder.write("log.jsonl", text);
+        let output = folder.run(&["audit", "verify", "log.jsonl", "--head", head]);
+        (code(&output), out(&output))
+    };
+    assert_eq!(check(&shown, &head).0, Some(0));
+    let cut: String = shown.lines().take(2).map(|line| format!("{line}\n")).collect();
+    let said = "broken: entry 2: it is not there, and a head says that there were 3 entries: the log was cut\n";
+    assert_eq!(check(&cut, &head), (Some(1), said.to_owned()));
+    let said = "broken: entry 2: it was changed: its hash is of something else\n";
+    assert_eq!(check(&shown.replace("asked to", "bored"), &head), (Some(1), said.to_owned()));
+    assert_eq!(code(&folder.run(&["audit", "verify", "--head", "3:abc"])), Some(2));
+    let nowhere = folder.run(&["audit", "verify", "nowhere"]);
+    assert!(err(&nowhere).contains("neither a store nor a file"), "{}", err(&nowhere));
+    assert!(!folder.path("nowhere").exists(), "to look is not to make");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tidegauge::config::{load, load_monitor};
+use tidegauge::config::{Problems, load, load_monitor, ruletest as tests};
 use tidegauge::measurement::Family;
-use tidegauge::{stat, telemetry};
+use tidegauge::{ruletest, stat, telemetry};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -58,7 +59,15 @@ fn what_the_readme_links_to_is_there() {
 fn what_is_shipped_loads() {
     for entry in fs::read_dir(root().join("rules")).unwrap() {
         let file = entry.unwrap().path();
-        load_monitor(&file).unwrap_or_else(|problems| panic!("{problems:?}"));
+        // A test is run with its monitor.
+        if tests::is_test(&file) {
+            continue;
+        }
+        let monitor = Arc::new(load_monitor(&file).unwrap_or_else(|problems| panic!("{problems:?}")));
+        for test in tests::beside(&file) {
+            let passed = ruletest::run(&test, &monitor).unwrap_or_else(|problems| panic!("{}", Problems(problems)));
+            assert!(passed >= 3, "{}", test.display());
+        }
     }
     load(&root().join("deploy/tidegauge.yaml")).unwrap_or_else(|problems| panic!("{problems:?}"));
 }

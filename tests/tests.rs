@@ -45,6 +45,9 @@ mod calibration;
 /// What has probably happened is told from counts, and how often that is right.
 mod causes;
 
+/// Tests of rules say what came of them and what should have.
+mod ruletests;
+
 /// Learnt references begin where learning ends.
 mod learning;
 

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod monitor;
+pub mod ruletest;
 mod yaml;
 
 #[cfg(test)]
@@ -13,9 +14,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::monitor::Monitor;
-pub use daemon::{Config, Limits, Topics};
-pub use yaml::hint;
-use yaml::{Giver, Item, Map, Position, Reader, all, alternatives, shown};
+pub use daemon::{Config, Limits, Topics, tests_in};
+use ruletest::RuleTest;
+use yaml::{Giver, Item, Map, Reader, all, alternatives, shown};
+pub use yaml::{Position, hint};
 
 /// One thing that is wrong with a configuration file, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +82,21 @@ pub fn load_monitor_without_data(file: &Path) -> Result<Monitor, Vec<Problem>> {
     reader.needs_data = false;
     let reading = monitor::read(reader, None);
     whole(reading.monitor, reading.problems)
+}
+
+/// Reads the tests of a monitor's rules.
+///
+/// # Errors
+/// Everything that is wrong with the file, sorted by position.
+pub fn load_rule_tests(file: &Path, monitor: &Monitor) -> Result<Vec<RuleTest>, Vec<Problem>> {
+    let reader = Reader::open(file);
+    let tests = ruletest::read(&reader, monitor);
+    whole(tests, reader.into_problems())
+}
+
+/// The files of the monitors that the daemon's file names.
+pub fn monitors_of(file: &Path) -> Vec<PathBuf> {
+    Reader::open(file).root().and_then(Item::map).map_or(Vec::new(), |map| daemon::monitors_of(&map))
 }
 
 /// The files that are meant by files and folders: of a folder, all that are configuration.

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::{Item, Problem, Problems, Reader, daemon, files as configuration, is_daemon, load, load_monitor, monitor};
+use super::{
+    Item, Problem, Problems, Reader, daemon, files as configuration, is_daemon, load, load_monitor, monitor, ruletest,
+};
 use crate::measurement::Family;
-use crate::monitor::{Against, Attribute, Correction, Input, Judging, Labels, Measure, Season, Source};
+use crate::monitor::{Against, Attribute, Correction, Input, Judging, Labels, Measure, Monitor, Season, Source};
 use crate::notify::receiver::Config as Receiver;
 use crate::route::{Grouping, Manner, Timing};
 use crate::rule::{Retrain, Severity};
@@ -308,13 +311,24 @@ fn what_is_the_daemons_is_told_from_monitors() {
     );
 }
 
-/// Examines a text as both kinds of file. What counts is that it returns, and says why when it gives nothing.
+/// What tests of rules are read by.
+static MONITOR: LazyLock<Monitor> = LazyLock::new(|| load_monitor(&shipped("starting-point.yaml")).expect("a monitor"));
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules").join(name)
+}
+
+/// Examines a text as each kind of file. What counts is that it returns, and says why when it gives nothing.
 fn examine(text: &str) {
     let reading = monitor::read(Reader::of_text(text), None);
     assert!(reading.monitor.is_some() || !reading.problems.is_empty(), "{text}");
     let (config, problems) = daemon::read(Reader::of_text(text), monitor::read);
     assert!(config.is_some() || !problems.is_empty(), "{text}");
-    for problem in reading.problems.iter().chain(&problems) {
+    let reader = Reader::of_text(text);
+    let tests = ruletest::read(&reader, &MONITOR);
+    let of_tests = reader.into_problems();
+    assert!(tests.is_some() || !of_tests.is_empty(), "{text}");
+    for problem in reading.problems.iter().chain(&problems).chain(&of_tests) {
         assert!(problem.line >= 1 && problem.column >= 1, "{problem}");
         assert!(!problem.message.is_empty() && !problem.message.contains('\n'), "{problem}");
     }
@@ -324,7 +338,8 @@ fn examine(text: &str) {
 const YAML: &str = "([a-z]{1,3}: |- |[\\[\\]{},:?&*!|>'\"%@`~<#]|\n|  |[0-9]{1,3}|\t|é|model|alerts|kafka|when){0,60}";
 
 fn good_texts() -> Vec<String> {
-    files("good").iter().map(|file| fs::read_to_string(file).expect("a text")).collect()
+    let files = files("good").into_iter().chain([shipped("starting-point.test.yaml")]);
+    files.map(|file| fs::read_to_string(file).expect("a text")).collect()
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::http;
 use crate::notify::receiver::Receiver;
 use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::rule::alert::stable_id;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use outlets::{Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
@@ -63,6 +63,8 @@ where
     let view = http::View::new(telemetry.clone(), now(), ask_reload);
     let (send_again, again) = mpsc::unbounded_channel();
     let desk = http::Desk::open(store.clone(), send_again, now()).context("read the store")?;
+    let audited = store.clone();
+    view.audited_by(Box::new(move |from| audit_page(&audited, from).map_err(|error| error.to_string())));
     let listener = tokio::net::TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("listen on {}", config.http.listen))?;
@@ -116,6 +118,14 @@ where
     let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A part of the audit log. The head is read first, so that it is never of an entry that comes only later.
+fn audit_page(store: &Store, from: u64) -> Result<http::AuditPage, StoreError> {
+    const ENTRIES: usize = 10_000;
+    let head = store.audit_head();
+    let (entries, next) = store.audit_from(from, ENTRIES)?;
+    Ok(http::AuditPage { head, entries, next })
 }
 
 enum Turn {

@@ -7,7 +7,8 @@ use super::rules::{Asking, Evidence, GroupKey, Memory};
 use crate::finding;
 use crate::measurement::Measurement;
 use crate::monitor::{Judging, Measure, Monitor};
-use crate::rule::alert::{AlertEvent, RetrainRequest};
+use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::life::Lack;
 use crate::time::Window;
 
 /// A monitor that judges what another one measured. The two may differ in thresholds and rules, and in nothing else.
@@ -15,6 +16,8 @@ pub struct Again<'a> {
     monitor: &'a Monitor,
     /// By family, statistic and subject; the subject is `None` for what is measured of a log as a whole.
     measures: BTreeMap<(&'a str, &'a str, Option<&'a str>), &'a Measure>,
+    /// The slices that each version is counted in, with or without rows; empty where they are what was measured.
+    sliced: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     memory: Memory,
 }
 
@@ -25,7 +28,15 @@ impl<'a> Again<'a> {
             ((measure.statistic.family.name(), measure.statistic.name, subject), measure)
         };
         let measures = monitor.measures.iter().map(key).collect();
-        Again { monitor, measures, memory: Memory::default() }
+        Again { monitor, measures, sliced: BTreeMap::new(), memory: Memory::default() }
+    }
+
+    /// Says what versions are counted, each with its slices: one that has no rows in a window is then still measured.
+    pub fn counting<'b>(mut self, groups: impl IntoIterator<Item = (&'b str, &'b str)>) -> Again<'a> {
+        for (version, slice) in groups {
+            self.sliced.entry(version.into()).or_default().insert(slice.into());
+        }
+        self
     }
 
     /// The measure that a measurement came of.
@@ -51,10 +62,11 @@ impl<'a> Again<'a> {
             Some((first.version.as_str().into(), first.slice.as_str().into()))
         };
         let seen: BTreeSet<GroupKey> = measured.iter().filter_map(key).collect();
-        // The slices are what was measured.
-        let mut sliced: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
-        for (version, slice) in &seen {
-            sliced.entry(version.clone()).or_default().insert(slice.clone());
+        let mut sliced = self.sliced.clone();
+        if sliced.is_empty() {
+            for (version, slice) in &seen {
+                sliced.entry(version.clone()).or_default().insert(slice.clone());
+            }
         }
         let mut asking = Asking { monitor: self.monitor, window, revision: 0, memory: &mut self.memory };
         let (mut events, mut requests, offsets) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -69,6 +81,16 @@ impl<'a> Again<'a> {
         }
         events.extend(asking.finish(&seen, &sliced));
         (events, requests)
+    }
+
+    /// Of what it was not known in the last window whether a condition holds, and why, as far as that is known.
+    pub fn unknown(&self) -> Vec<(AlertKey, String)> {
+        let Memory { alerts, lacking, .. } = &self.memory;
+        let why = |(key, lack): (&AlertKey, &Lack)| {
+            let reason = alerts.get(key).and_then(|active| Some(active.unknown.as_ref()?.reason.clone()));
+            (key.clone(), reason.unwrap_or_else(|| lack.name().replace('_', " ")))
+        };
+        lacking.iter().map(why).collect()
     }
 }
 

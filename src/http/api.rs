@@ -66,13 +66,13 @@ impl IntoResponse for Failure {
 }
 
 /// The parameters of a query, before anyone has looked at them.
-type Given = Result<Query<Vec<(String, String)>>, QueryRejection>;
+pub(super) type Given = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// The parameters of a query, each known and given once. One that is given but empty asks for what is empty.
-struct Parameters(BTreeMap<String, String>);
+pub(super) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    fn read(given: Given, known: &[&str]) -> Result<Parameters, Failure> {
+    pub(super) fn read(given: Given, known: &[&str]) -> Result<Parameters, Failure> {
         let Query(given) = given.map_err(|error| bad(error.body_text()))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in given {
@@ -87,7 +87,7 @@ impl Parameters {
         Ok(Parameters(parameters))
     }
 
-    fn text(&mut self, name: &str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 

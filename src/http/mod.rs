@@ -1,6 +1,7 @@
 //! HTTP: metrics, probes, the JSON API and a landing page.
 
 mod api;
+mod audit;
 mod page;
 mod probe;
 mod desk;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use api::Failure;
+pub use audit::{AuditPage, ReadAudit};
 pub use desk::Desk;
 pub use view::{MonitorStatus, PartitionStatus, ReferenceStatus, Reload, Status, VersionStatus, View};
 
@@ -59,6 +61,7 @@ fn shown(view: View) -> Router {
         .route("/api/v1/monitors", get(api::monitors))
         .route("/api/v1/measurements", get(api::measurements))
         .route("/api/v1/alerts", get(api::alerts))
+        .route("/api/v1/audit", get(audit::entries))
         .with_state(view)
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::sample::{event, measurement, monitor, view};
 use super::*;
+use crate::audit::Head;
 use crate::measurement::Measurement;
 use crate::monitor::{Against, Season};
 use crate::notice::Notice;
@@ -51,6 +52,30 @@ async fn it_is_ready_when_nothing_is_waited_for() {
     assert_eq!((answer.status, answer.body.as_str()), (503, "waiting for partitions of credit.predictions\n"));
     view.waiting_for(vec![]);
     assert_eq!(get(&view, "/-/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_shown_in_parts_with_its_head() {
+    let (view, _requests) = view();
+    assert_eq!(get(&view, "/api/v1/audit").await.status, 404);
+    view.audited_by(Box::new(|from| match from {
+        0 => Ok(AuditPage { head: Head::NONE, entries: vec!["{}".into(), "[]".into()], next: Some(2) }),
+        2 => Ok(AuditPage { head: Head::NONE, entries: vec![], next: None }),
+        _ => Err("the disk is gone".to_owned()),
+    }));
+    let first = get(&view, "/api/v1/audit").await;
+    assert_eq!((first.status, first.body.as_str()), (200, "{}\n[]\n"));
+    for line in [
+        "content-type: application/x-ndjson\r\n",
+        &format!("tidegauge-audit-head: 0:{}\r\n", "0".repeat(64)),
+        "link: </api/v1/audit?from=2>; rel=\"next\"\r\n",
+    ] {
+        assert!(first.head.contains(line), "{}", first.head);
+    }
+    let last = get(&view, "/api/v1/audit?from=2").await;
+    assert!(last.status == 200 && last.body.is_empty() && !last.head.contains("link: "), "{}", last.head);
+    assert_eq!(get(&view, "/api/v1/audit?from=7").await.status, 500);
+    assert_eq!(get(&view, "/api/v1/audit?from=first").await.status, 400);
 }
 
 #[tokio::test]

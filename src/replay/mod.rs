@@ -20,11 +20,13 @@ use crate::config;
 use crate::engine::{Effect, Engine, Event, Start, State};
 use crate::join::Blank;
 use crate::lane::Lane;
+use crate::measurement::Measurement;
 use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
 use crate::plan::{Subscriber, TopicPlan, topics};
 use crate::reference::Reference;
 use crate::rows::{Rows, Wanted};
+use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::shard::{Report, Resumed};
 use crate::source::reference_file;
 use crate::source::table::{self, Lookup};
@@ -33,10 +35,10 @@ pub use inject::Injection;
 use inject::Injector;
 use power::Power;
 use reader::{Part, Reader};
-pub use show::Format;
-use show::{Show, Summary};
+use show::Show;
+pub use show::{Format, Summary};
 pub use what_if::Question;
-use what_if::WhatIf;
+use what_if::{Point, WhatIf};
 
 /// What to replay, and how to show it.
 #[derive(Debug)]
@@ -77,7 +79,8 @@ pub fn run(options: &Options, stop: &AtomicBool) -> Result<bool> {
     let reference = reference(&monitor)?;
     let mut inputs = inputs(&options.data, &monitor)?;
     inputs.extend(labels(&options.labels, &monitor)?);
-    let mut replay = Replay::new(monitor, reference, options, stop)?;
+    let mut show = Show::new(options.format, options.output.as_deref())?;
+    let mut replay = Replay::new(monitor, reference, (&options.what_if, &options.inject), &mut show, stop)?;
     let bytes = inputs.iter().filter_map(|(_, path)| path.metadata().ok()).map(|file| file.len()).sum();
     let progress = ProgressBar::new(bytes);
     let style = "{bar:40} {bytes}/{total_bytes}  {elapsed}, {eta} left  {msg}";
@@ -85,6 +88,39 @@ pub fn run(options: &Options, stop: &AtomicBool) -> Result<bool> {
     replay.read(&inputs, &progress)?;
     progress.finish_and_clear();
     replay.finish()
+}
+
+/// Who is told what a replay finds, as it finds it.
+pub trait Tell {
+    fn measurements(&mut self, _: &[Measurement]) -> Result<()> {
+        Ok(())
+    }
+    fn alert(&mut self, _: &AlertEvent) -> Result<()>;
+    fn retrain(&mut self, _: &RetrainRequest) -> Result<()>;
+    /// What other thresholds would have done.
+    fn points(&mut self, _: &[Point]) -> Result<()> {
+        Ok(())
+    }
+    /// It is over.
+    fn finish(&mut self, _: &Summary, _: &[Power]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads files, each with the topic that it stands for, and tells what comes of them without showing anything.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn quietly(
+    monitor: Arc<Monitor>,
+    reference: Option<Arc<Reference>>,
+    inputs: &[(Arc<str>, PathBuf)],
+    tell: &mut dyn Tell,
+) -> Result<Summary> {
+    let stop = AtomicBool::new(false);
+    let mut replay = Replay::new(monitor, reference, (&[], &[]), tell, &stop)?;
+    replay.read(inputs, &ProgressBar::hidden())?;
+    Ok(replay.summary)
 }
 
 /// The reference of all versions, `None` when each is to learn its own.
@@ -166,7 +202,7 @@ struct Replay<'a> {
     subscriber: Subscriber,
     engine: Engine,
     lanes: BTreeMap<Arc<str>, (Lane, i64)>,
-    show: Show,
+    tell: &'a mut dyn Tell,
     summary: Summary,
     begun: Instant,
     what_if: Option<WhatIf>,
@@ -181,18 +217,19 @@ impl<'a> Replay<'a> {
     fn new(
         mut monitor: Arc<Monitor>,
         reference: Option<Arc<Reference>>,
-        options: &Options,
+        (questions, injections): (&[Question], &[Injection]),
+        tell: &'a mut dyn Tell,
         stop: &'a AtomicBool,
     ) -> Result<Replay<'a>> {
         let mut what_if = None;
-        if !options.what_if.is_empty() {
-            what_if = Some(WhatIf::new(&monitor, &options.what_if)?);
+        if !questions.is_empty() {
+            what_if = Some(WhatIf::new(&monitor, questions)?);
             monitor = Arc::new(WhatIf::measuring(&monitor));
         }
         let subscriber = Subscriber { monitor: monitor.clone(), reference: reference.clone() };
         let plan = |topic: &str| TopicPlan::new(&Arc::from(topic), std::slice::from_ref(&subscriber), usize::MAX);
         let mut injected = Vec::new();
-        for injection in &options.inject {
+        for injection in injections {
             let mut injector = Injector::new(injection, &monitor, plan)?;
             reference.iter().for_each(|reference| injector.learn(reference));
             let power = Power::new(injection, &injector.subjects());
@@ -210,8 +247,8 @@ impl<'a> Replay<'a> {
             engine.step(Event::Assigned { partition: partition.clone(), latest: BTreeMap::new() });
             lanes.insert(topic, (Lane::new(partition, &plan, &Resumed::default()), 0));
         }
-        let (show, summary) = (Show::new(options.format, options.output.as_deref())?, Summary::default());
-        Ok(Replay { stop, subscriber, engine, lanes, show, summary, begun: Instant::now(), what_if, injected })
+        let summary = Summary::default();
+        Ok(Replay { stop, subscriber, engine, lanes, tell, summary, begun: Instant::now(), what_if, injected })
     }
 
     fn is_stopped(&self) -> bool {
@@ -326,17 +363,17 @@ impl<'a> Replay<'a> {
                         self.injected.iter_mut().for_each(|(_, power)| power.measured(&measurements));
                         match &mut self.what_if {
                             Some(what_if) => what_if.measured(measurements),
-                            None => self.show.measurements(&measurements)?,
+                            None => self.tell.measurements(&measurements)?,
                         }
                     }
                     Effect::Alert(alert) => {
                         self.summary.alert(&alert);
                         self.injected.iter_mut().for_each(|(_, power)| power.alert(&alert));
-                        self.show.alert(&alert)?;
+                        self.tell.alert(&alert)?;
                     }
                     Effect::Retrain(request) => {
                         self.summary.retrains += 1;
-                        self.show.retrain(&request)?;
+                        self.tell.retrain(&request)?;
                     }
                     Effect::Learnt { learnt, known } => {
                         self.injected.iter_mut().for_each(|(injector, _)| injector.learn(&known.reference));
@@ -365,14 +402,14 @@ impl<'a> Replay<'a> {
                 (self.summary.fired, self.summary.resolved) = (as_it_is.alerts, as_it_is.resolved);
                 self.summary.retrains = as_it_is.retrains;
             }
-            self.show.points(&points)?;
+            self.tell.points(&points)?;
         }
         self.summary.seconds = self.begun.elapsed().as_secs_f64();
         let powers = self.injected.into_iter().map(|(_, mut power)| {
             power.finish();
             power
         });
-        self.show.finish(&self.summary, &powers.collect::<Vec<Power>>())?;
+        self.tell.finish(&self.summary, &powers.collect::<Vec<Power>>())?;
         if !is_whole {
             eprintln!("tidegauge: interrupted before everything was read");
         }

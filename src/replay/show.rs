@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::Tell;
 use super::parquet::Parquet;
 use super::power::Power;
 use super::what_if::Point;
@@ -113,8 +114,10 @@ impl Show {
         let parquet = output.map(Parquet::create).transpose()?;
         Ok(Show { format, out, parquet, has_courses: format == Format::Table, courses: BTreeMap::new() })
     }
+}
 
-    pub fn measurements(&mut self, measurements: &[Measurement]) -> Result<()> {
+impl Tell for Show {
+    fn measurements(&mut self, measurements: &[Measurement]) -> Result<()> {
         if let Some(parquet) = &mut self.parquet {
             parquet.measurements(measurements)?;
         }
@@ -128,7 +131,7 @@ impl Show {
         Ok(())
     }
 
-    pub fn alert(&mut self, alert: &AlertEvent) -> Result<()> {
+    fn alert(&mut self, alert: &AlertEvent) -> Result<()> {
         match self.format {
             Format::Json => self.json("alert", alert),
             Format::Table | Format::Parquet if alert.state == State::Pending => Ok(()),
@@ -147,7 +150,7 @@ impl Show {
         }
     }
 
-    pub fn retrain(&mut self, request: &RetrainRequest) -> Result<()> {
+    fn retrain(&mut self, request: &RetrainRequest) -> Result<()> {
         match self.format {
             Format::Json => self.json("retrain", request),
             Format::Table | Format::Parquet => {
@@ -159,7 +162,7 @@ impl Show {
     }
 
     /// Shows what other thresholds would have done, in place of the course of each statistic.
-    pub fn points(&mut self, points: &[Point]) -> Result<()> {
+    fn points(&mut self, points: &[Point]) -> Result<()> {
         self.has_courses = false;
         let mut name = "";
         for point in points {
@@ -190,6 +193,42 @@ impl Show {
         Ok(())
     }
 
+    fn finish(&mut self, summary: &Summary, powers: &[Power]) -> Result<()> {
+        if let Some(parquet) = self.parquet.take() {
+            parquet.finish()?;
+        }
+        if self.has_courses {
+            self.courses()?;
+        }
+        powers.iter().try_for_each(|power| self.power(power))?;
+        match self.format {
+            Format::Json => self.json("summary", summary)?,
+            Format::Table | Format::Parquet => {
+                let rejected: u64 = summary.rejected.values().sum();
+                let reasons: Vec<String> =
+                    summary.rejected.iter().map(|(reason, rows)| format!("{rows} {reason}")).collect();
+                let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+                writeln!(
+                    self.out,
+                    "\n{}{} rows, {rejected} rejected{reasons}, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
+                     {} retrains; {:.2} s",
+                    if summary.interrupted { "interrupted after " } else { "" },
+                    summary.rows,
+                    summary.late,
+                    summary.windows,
+                    summary.measurements,
+                    summary.fired,
+                    summary.resolved,
+                    summary.retrains,
+                    summary.seconds
+                )?;
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+impl Show {
     /// Shows what noticed an injected change.
     fn power(&mut self, power: &Power) -> Result<()> {
         if self.format == Format::Json {
@@ -239,40 +278,6 @@ impl Show {
             )?;
         }
         Ok(())
-    }
-
-    pub fn finish(mut self, summary: &Summary, powers: &[Power]) -> Result<()> {
-        if let Some(parquet) = self.parquet.take() {
-            parquet.finish()?;
-        }
-        if self.has_courses {
-            self.courses()?;
-        }
-        powers.iter().try_for_each(|power| self.power(power))?;
-        match self.format {
-            Format::Json => self.json("summary", summary)?,
-            Format::Table | Format::Parquet => {
-                let rejected: u64 = summary.rejected.values().sum();
-                let reasons: Vec<String> =
-                    summary.rejected.iter().map(|(reason, rows)| format!("{rows} {reason}")).collect();
-                let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-                writeln!(
-                    self.out,
-                    "\n{}{} rows, {rejected} rejected{reasons}, {} late; {} windows, {} measurements; {} alerts fired, {} resolved; \
-                     {} retrains; {:.2} s",
-                    if summary.interrupted { "interrupted after " } else { "" },
-                    summary.rows,
-                    summary.late,
-                    summary.windows,
-                    summary.measurements,
-                    summary.fired,
-                    summary.resolved,
-                    summary.retrains,
-                    summary.seconds
-                )?;
-            }
-        }
-        Ok(self.out.flush()?)
     }
 
     fn json<T: Serialize>(&mut self, r#type: &str, record: &T) -> Result<()> {

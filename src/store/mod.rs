@@ -3,6 +3,7 @@
 //! Each step of the daemon is one atomic batch, on the disk before anything of it is told. A value is an upsert:
 //! writing the same again leaves the same content, so a step that is repeated after a crash does no harm.
 
+mod audit;
 mod database;
 mod joined;
 mod key;
@@ -22,6 +23,7 @@ use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Act, Head};
 use crate::block::Block;
 use crate::engine::{LearntKey, State};
 use crate::join;
@@ -80,6 +82,8 @@ pub struct Commit {
     pub joined: Vec<(Arc<str>, join::Changes)>,
     /// Records that are to be published when this is on the disk, in place of those of the step before.
     pub records: Vec<Record>,
+    /// What goes into the audit log; it gets its places there when it is stored.
+    pub audit: Vec<Act>,
 }
 
 /// What is kept of one monitor.
@@ -117,6 +121,8 @@ pub struct Store {
     /// In the order of [`Kind::ALL`].
     keyspaces: Vec<Keyspace>,
     ledger: Ledger,
+    /// How far the audit log goes.
+    audit: Mutex<Head>,
     marks: Mutex<Marks>,
     damaged: AtomicU64,
     /// What went wrong in reading for a join.
@@ -127,10 +133,12 @@ impl Store {
     pub fn open(config: &Config) -> Result<Store, StoreError> {
         let (database, keyspaces, ledger) = open_database(config)?;
         let (path, marks, damaged) = (config.path.clone(), Mutex::default(), AtomicU64::new(0));
-        let store = Store { path, database, keyspaces, ledger, marks, damaged, failure: Mutex::default() };
+        let audit = Mutex::new(Head::NONE);
+        let store = Store { path, database, keyspaces, ledger, audit, marks, damaged, failure: Mutex::default() };
         store.check_writer()?;
         store.check_marks()?;
         store.load_ledger()?;
+        store.load_audit_head()?;
         Ok(store)
     }
 
@@ -173,7 +181,10 @@ impl Store {
                 None => changes.delete(Kind::Routed, text_key(key)),
             }
         }
-        self.write(changes, PersistMode::SyncAll)
+        let placed = self.place(&commit.audit, &mut changes);
+        self.write(changes, PersistMode::SyncAll)?;
+        placed.into_iter().for_each(|placed| placed.written());
+        Ok(())
     }
 
     /// Forgets what is of a model and starts before this, be it stored or just about to be.
@@ -393,10 +404,11 @@ enum Kind {
     DeadLetters,
     Routed,
     Silences,
+    Audit,
 }
 
 impl Kind {
-    const ALL: [Kind; 14] = [
+    const ALL: [Kind; 15] = [
         Kind::About,
         Kind::Positions,
         Kind::Panes,
@@ -411,6 +423,7 @@ impl Kind {
         Kind::DeadLetters,
         Kind::Routed,
         Kind::Silences,
+        Kind::Audit,
     ];
 
     fn name(self) -> &'static str {
@@ -429,6 +442,7 @@ impl Kind {
             Kind::DeadLetters => "dead letters",
             Kind::Routed => "routed alerts",
             Kind::Silences => "silences",
+            Kind::Audit => "audit",
         }
     }
 }

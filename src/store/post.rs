@@ -91,3 +91,59 @@ impl Store {
         self.write(changes, PersistMode::Buffer)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Commit;
+    use super::super::tests::Scratch;
+    use super::*;
+    use crate::notice::Notice;
+
+    pub(in crate::store) fn letter(sequence: u64) -> Letter {
+        Letter {
+            id: LetterId::new(sequence, "event", "hook"),
+            notice: notice(),
+            address: 1,
+            order: "episode".into(),
+            created: Time(7),
+        }
+    }
+
+    fn notice() -> Notice {
+        Notice {
+            id: "event".into(),
+            receiver: "hook".into(),
+            group: [("model".into(), "credit".into())].into(),
+            group_key: "episode".into(),
+            alerts: vec![],
+            made: Time(7),
+            lives: None,
+        }
+    }
+
+    #[test]
+    fn letters_are_oldest_first_until_they_are_delivered() {
+        let scratch = Scratch::new();
+        let store = scratch.open();
+        store.commit(&Commit { letters: [11, 9, 100, 10].map(letter).into(), ..Commit::default() }).unwrap();
+        let left =
+            |store: &Store| store.letters().unwrap().iter().map(|letter| letter.id.sequence()).collect::<Vec<_>>();
+        assert_eq!(left(&store), [9, 10, 11, 100]);
+        store.delivered(&[letter(10).id, letter(100).id, letter(5).id]).unwrap();
+        drop(store);
+        assert_eq!(left(&scratch.open()), [9, 11]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_kept_apart_but_not_without_end() {
+        let scratch = Scratch::new();
+        let store = scratch.open();
+        for n in 0..12 {
+            store.commit(&Commit { letters: vec![letter(n)], ..Commit::default() }).unwrap();
+            store.give_up(&letter(n).id, "it answered 500", Time(n as i64)).unwrap();
+        }
+        assert_eq!(store.letters().unwrap(), []);
+        let kept = store.dead_letters().unwrap();
+        assert_eq!((kept.len(), &kept[0].letter, kept[0].why.as_str()), (10, &letter(2), "it answered 500"));
+    }
+}

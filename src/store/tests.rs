@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
+use super::post::tests::letter;
 use super::*;
+use crate::audit::{Entry, What, verify};
 use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
-use crate::notice::Notice;
-use crate::notify::LetterId;
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
 use crate::route::Silence;
@@ -89,28 +89,6 @@ fn block(model: &str, start: i64, rows: u64) -> Block {
     block
 }
 
-fn letter(sequence: u64) -> Letter {
-    Letter {
-        id: LetterId::new(sequence, "event", "hook"),
-        notice: notice(),
-        address: 1,
-        order: "episode".into(),
-        created: Time(7),
-    }
-}
-
-fn notice() -> Notice {
-    Notice {
-        id: "event".into(),
-        receiver: "hook".into(),
-        group: [("model".into(), "credit".into())].into(),
-        group_key: "episode".into(),
-        alerts: vec![],
-        made: Time(7),
-        lives: None,
-    }
-}
-
 /// A step that changes something of each kind; the n-th is told by its numbers.
 fn step(n: i64) -> Commit {
     Commit {
@@ -125,12 +103,18 @@ fn step(n: i64) -> Commit {
         records: vec![record(n)],
         letters: vec![letter(n as u64)],
         routed: vec![routed(n)],
+        audit: vec![act(n)],
     }
 }
 
 /// What a receiver knows, which each step changes.
 fn routed(n: i64) -> route::Change {
     route::Change { key: "alert/a".into(), kept: Some(route::Kept::Alert(n.to_string())) }
+}
+
+fn act(n: i64) -> Act {
+    let what = What::Reload { accepted: true, problems: n as u64 };
+    Act { at: Time(n), who: "somebody".into(), config_hash: "12".into(), what }
 }
 
 /// What is kept of an id of its own, and of one of which each step keeps something else.
@@ -167,6 +151,7 @@ fn last_step(store: &Store) -> i64 {
     let Some(position) = store.position(&partition(0)).unwrap() else {
         assert_eq!(store.monitor("credit").unwrap(), Kept::default());
         assert!(store.letters().unwrap().is_empty());
+        assert_eq!(store.audit_head(), Head::NONE);
         return 0;
     };
     let n = position.next;
@@ -186,6 +171,10 @@ fn last_step(store: &Store) -> i64 {
     assert_eq!(kept.learnt, [learnt("credit")]);
     assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(store.routed().unwrap(), Vec::from_iter(routed(n).kept));
+    // One of them says that the log begins.
+    let audited = verify(store.audit_from(0, 1000).unwrap().0.iter().map(|text| Entry::from_json(text)), None, &[]);
+    let head = audited.unwrap().head;
+    assert_eq!((head, head.count), (store.audit_head(), n as u64 + 1));
     assert_eq!(store.letters().unwrap(), (1..=n).map(|n| letter(n as u64)).collect::<Vec<_>>());
     n
 }
@@ -263,18 +252,6 @@ fn a_pane_that_is_written_again_replaces_itself() {
     commit(vec![pane("a", 0, 3)]);
     commit(vec![pane("a", 0, 3)]);
     assert_eq!(store.monitor("a").unwrap().panes, [pane("a", 0, 3)]);
-}
-
-#[test]
-fn letters_are_oldest_first_until_they_are_delivered() {
-    let scratch = Scratch::new();
-    let store = scratch.open();
-    store.commit(&Commit { letters: [11, 9, 100, 10].map(letter).into(), ..Commit::default() }).unwrap();
-    let left = |store: &Store| store.letters().unwrap().iter().map(|letter| letter.id.sequence()).collect::<Vec<_>>();
-    assert_eq!(left(&store), [9, 10, 11, 100]);
-    store.delivered(&[letter(10).id, letter(100).id, letter(5).id]).unwrap();
-    drop(store);
-    assert_eq!(left(&scratch.open()), [9, 11]);
 }
 
 #[test]
@@ -432,19 +409,6 @@ fn change_all(store: &Store, n: i64) {
 }
 
 #[test]
-fn what_is_given_up_is_kept_apart_but_not_without_end() {
-    let scratch = Scratch::new();
-    let store = scratch.open();
-    for n in 0..12 {
-        store.commit(&Commit { letters: vec![letter(n)], ..Commit::default() }).unwrap();
-        store.give_up(&letter(n).id, "it answered 500", Time(n as i64)).unwrap();
-    }
-    assert_eq!(store.letters().unwrap(), []);
-    let kept = store.dead_letters().unwrap();
-    assert_eq!((kept.len(), &kept[0].letter, kept[0].why.as_str()), (10, &letter(2), "it answered 500"));
-}
-
-#[test]
 fn parts_that_are_not_of_the_same_step_are_refused() {
     for kind in Kind::ALL {
         let scratch = Scratch::new();
@@ -484,4 +448,34 @@ fn a_store_whose_making_was_interrupted_is_made_anew() {
     scratch.open().commit(&step(1)).unwrap();
     assert_eq!(last_step(&scratch.open()), 1);
     assert!(!scratch.0.join("db.new").exists());
+}
+
+#[test]
+fn the_audit_log_is_one_chain_over_restarts_and_a_damaged_entry_breaks_it() {
+    let scratch = Scratch::new();
+    let acts = |acts: &[i64]| Commit { audit: acts.iter().map(|&n| act(n)).collect(), ..Commit::default() };
+    scratch.open().commit(&acts(&[1, 2])).unwrap();
+    let store = scratch.open();
+    store.commit(&acts(&[])).unwrap();
+    store.commit(&acts(&[3])).unwrap();
+    let whole = |store: &Store| {
+        let (lines, _) = store.audit_from(0, 1000).unwrap();
+        verify(lines.iter().map(|line| Entry::from_json(line)), Some(store.audit_head()), &[])
+    };
+    assert_eq!(whole(&store).unwrap().head.count, 4);
+    assert_eq!(store.audit_from(1, 2).unwrap().1, Some(3));
+    let key = 3u64.to_be_bytes().to_vec();
+    assert!(store.audit_from(3, 2).unwrap().0[0].contains("\"problems\":3"));
+
+    let mut sealed = store.keyspace(Kind::Audit).get(&key).unwrap().unwrap().to_vec();
+    sealed[20] ^= 1;
+    store.keyspace(Kind::Audit).insert(&key, sealed).unwrap();
+    let noted = store.audit_head();
+    store.keyspace(Kind::About).remove("audit").unwrap();
+    drop(store);
+    // Without its head it goes on after all that there is, and writes over nothing.
+    let store = scratch.open();
+    assert_eq!(store.audit_head().count, noted.count);
+    store.commit(&acts(&[4])).unwrap();
+    assert_eq!(whole(&store).unwrap_err().sequence, 3);
 }

@@ -1,7 +1,6 @@
 //! Alerts reach their receivers: soon, and none is lost or new when the daemon is killed and receivers fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,24 +47,20 @@ fn no_alert_is_lost_or_new_when_it_is_killed_and_receivers_fail() {
     let (broker, folder) = (Broker::start(&[("loans", 1)]), Folder::new());
     let (flaky, people) = (Hook::flaky(), Hook::flaky());
     configure(&folder, &broker, &flaky, &people);
-    let (is_over, mut windows) = (AtomicBool::new(false), 0);
+    let mut windows = 0;
     thread::scope(|scope| {
-        let sending = scope.spawn(|| {
-            let mut window = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                send(&broker, window);
-                window += 1;
-                thread::sleep(Duration::from_millis(50));
+        let killing = scope.spawn(|| {
+            for _ in 0..kills(8) {
+                let daemon = Daemon::start(&folder);
+                thread::sleep(Duration::from_millis(fastrand::u64(0..1500)));
+                daemon.kill();
             }
-            window
         });
-        for _ in 0..kills(8) {
-            let daemon = Daemon::start(&folder);
-            thread::sleep(Duration::from_millis(fastrand::u64(0..1500)));
-            daemon.kill();
+        while !killing.is_finished() {
+            send(&broker, windows);
+            windows += 1;
+            thread::sleep(Duration::from_millis(50));
         }
-        is_over.store(true, Ordering::Relaxed);
-        windows = sending.join().expect("it sends");
     });
     // An even number of windows ends with one that drifts. The row that completes it is in none that is complete.
     let last = windows + i64::from(!drifts(windows - 1));

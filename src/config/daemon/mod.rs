@@ -17,7 +17,7 @@ use crate::monitor::Monitor;
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
 use crate::{http, route, source, store};
-pub use rules::in_folder;
+pub use rules::{in_folder, read as monitors_of, tests_in};
 
 /// All that the daemon needs to start: what each component is to be, and what they share.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Item, Map, shown};
+use crate::config::{Item, Map, ruletest, shown};
 
 /// The files that `rules` names, each once; those of a folder or pattern are sorted. An entry that names nothing is on
 /// record, and the monitors of the others are examined all the same.
@@ -78,6 +78,11 @@ pub fn in_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     listed(folder, &|name| is_yaml(name) && !is_test(name) && !name.starts_with('.'))
 }
 
+/// The tests of monitors in a folder, sorted.
+pub fn tests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    listed(folder, &|name| is_test(name) && !name.starts_with('.'))
+}
+
 fn listed(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
     // An empty path is the folder that we are in, but the system does not know it by that name.
     let readable = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -98,7 +103,7 @@ fn is_yaml(name: &str) -> bool {
 }
 
 fn is_test(name: &str) -> bool {
-    name.ends_with(".test.yaml") || name.ends_with(".test.yml")
+    ruletest::is_test(Path::new(name))
 }
 
 fn has_wildcard(text: &str) -> bool {

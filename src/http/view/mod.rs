@@ -4,12 +4,13 @@ mod alerts;
 mod history;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::{AuditPage, ReadAudit};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
@@ -39,6 +40,7 @@ struct Shared {
     reload: mpsc::Sender<Reload>,
     heartbeat: Mutex<Instant>,
     shown: RwLock<Shown>,
+    audit: OnceLock<ReadAudit>,
 }
 
 struct Shown {
@@ -131,7 +133,20 @@ impl View {
             alerts: Alerts::default(),
         };
         let heartbeat = Mutex::new(Instant::now());
-        View(Arc::new(Shared { telemetry, started, reload, heartbeat, shown: RwLock::new(shown) }))
+        View(Arc::new(Shared {
+            telemetry,
+            started,
+            reload,
+            heartbeat,
+            shown: RwLock::new(shown),
+            audit: OnceLock::new(),
+        }))
+    }
+
+    /// The audit log can be read.
+    pub fn audited_by(&self, read: ReadAudit) {
+        // It is the same log for as long as the process lasts.
+        let _ = self.0.audit.set(read);
     }
 
     /// The daemon's loop has come round.
@@ -215,6 +230,11 @@ impl View {
 
     pub(super) fn reload(&self) -> &mpsc::Sender<Reload> {
         &self.0.reload
+    }
+
+    /// A part of the audit log, where there is one.
+    pub(super) fn audit(&self, from: u64) -> Option<Result<AuditPage, String>> {
+        self.0.audit.get().map(|read| read(from))
     }
 
     /// How long it is since the daemon's loop came round.

@@ -1,0 +1,41 @@
+"""Makes an audit log as `src/audit` describes it, with nothing but Python's own library.
+
+    python3 tests/golden/audit.py > tests/golden/audit.jsonl
+"""
+
+import hashlib
+import json
+import sys
+
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+ODD = 'quotes " and \\, tab \t, bell \a, delete \x7f, é, 😀, line\nbreak, slash /'
+END = "2026-01-01T01:00:00Z"
+ALERT = {"alert": "Drift", "model": "m", "version": "3", "slice": "country=NL", "window_end": END}
+WHATS = [
+    {"kind": "genesis", "format": 1, "log": "0123456789abcdef"},
+    {"kind": "start", "version": "0.1.0"},
+    {"kind": "reload", "accepted": False, "problems": 2},
+    {"kind": "alert", "id": "a", "state": "firing", "severity": "critical", "subject": "income", **ALERT},
+    {"kind": "retrain", "id": "r", "retrain": "nightly", **ALERT},
+    {"kind": "silence", "id": "s", "change": "created", "matchers": 'alert="Drift"', "until": END, "comment": ODD},
+    {"kind": "approval", "of": "r", "approved": True, "comment": ""},
+    {"kind": "reference", "model": "m", "version": "3", "topic": "log", "from": "", "to": "12ab"},
+    {"kind": "stop", "reason": "asked to"},
+]
+
+previous = "0" * 64
+for sequence, what in enumerate(WHATS):
+    entry = {
+        "sequence": sequence,
+        "at": f"2026-01-01T00:00:00.{sequence:03}Z" if sequence else "2026-01-01T00:00:00Z",
+        "who": "tidegauge" if sequence == 0 else ODD,
+        "config_hash": "c0ffee",
+        "what": what,
+        "previous": previous,
+    }
+    previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
+    sys.stdout.write(canonical({**entry, "hash": previous}) + "\n")
