@@ -19,6 +19,7 @@ pub fn known(state: State) -> AlertEvent {
         id: "incident".into(),
         opened: Time(3_600_000),
         firing: 2,
+        ranked: vec!["income".into(), "debt".into()],
         likely: vec![
             likely(Cause::UnitChange, 0.93, "every quantile is 100 times what it was."),
             likely(Cause::CovariateDrift, 0.05, ""),
