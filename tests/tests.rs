@@ -45,6 +45,9 @@ mod calibration;
 /// What has probably happened is told from counts, and how often that is right.
 mod causes;
 
+/// Alerts that move together are one incident.
+mod incidents;
+
 /// Learnt references begin where learning ends.
 mod learning;
 

@@ -63,7 +63,8 @@ impl Ongoing {
 
     /// Whether an alert that begins to fire is part of it. `size` is how long windows are.
     fn takes(&self, event: &AlertEvent, upstream: &BTreeSet<&str>, size: Span) -> bool {
-        let shares_time = event.window_end > self.opened - size && self.over.is_none_or(|over| event.window_start < over);
+        let shares_time =
+            event.window_end > self.opened - size && self.over.is_none_or(|over| event.window_start < over);
         let shares_log = self.upstream.iter().any(|topic| upstream.contains(topic.as_str()));
         let shares_slice = !event.slice.is_empty() && self.slices.contains(event.slice.as_str());
         *self.version == event.version && shares_time && (shares_log || shares_slice)
@@ -134,7 +135,8 @@ pub(super) fn settle(hand: &Hand, memory: &mut Memory, is_told_first: bool) -> B
     for (at, incident) in incidents.iter_mut().enumerate() {
         incident.keep(|id| firing.contains_key(id), hand.window);
         if grown.contains(&at) {
-            let keys: Vec<&AlertKey> = incident.firing.iter().filter_map(|id| firing.get(id.as_str()).copied()).collect();
+            let keys: Vec<&AlertKey> =
+                incident.firing.iter().filter_map(|id| firing.get(id.as_str()).copied()).collect();
             explain(hand, incident, &keys);
         }
     }
@@ -220,4 +222,86 @@ fn is_field(monitor: &Monitor, subject: &str) -> bool {
 
 fn rule_of<'a>(monitor: &'a Monitor, name: &str) -> Option<&'a Rule> {
     monitor.rules.iter().find(|rule| rule.name == name).map(|rule| &**rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::Severity;
+
+    const SIZE: Span = Span(10);
+
+    /// An alert that begins to fire in the window that ends then.
+    fn event(slice: &str, end: i64) -> AlertEvent {
+        AlertEvent {
+            id: format!("{slice} at {end}"),
+            alert: "Drift".into(),
+            state: State::Firing,
+            severity: Severity::Warning,
+            model: "m".into(),
+            version: "7".into(),
+            slice: slice.into(),
+            subject: "x".into(),
+            window_start: Time(end) - SIZE,
+            window_end: Time(end),
+            since: Time(end),
+            condition: String::new(),
+            reason: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            evidence: Vec::new(),
+            unknown: None,
+            shape: None,
+            incident: None,
+            notify: Vec::new(),
+        }
+    }
+
+    fn opened(slice: &str, end: i64) -> Ongoing {
+        let mut incident = Ongoing::opened_by(&event(slice, end));
+        incident.join(&event(slice, end), &BTreeSet::from(["a"]));
+        incident
+    }
+
+    #[test]
+    fn what_shares_time_with_an_incident_joins_it_and_late_labels_do_by_their_window() {
+        let mut incident = opened("", 50);
+        let takes = |incident: &Ongoing, end| incident.takes(&event("", end), &BTreeSet::from(["a"]), SIZE);
+        assert_eq!([30, 40, 41, 50, 60, 900].map(|end| takes(&incident, end)), [false, false, true, true, true, true]);
+        incident.keep(|_| false, Window { start: Time(70), end: Time(80) });
+        assert!(!incident.goes_on());
+        assert_eq!([40, 41, 80, 89, 90].map(|end| takes(&incident, end)), [false, true, true, true, false]);
+        let other = AlertEvent { version: "8".into(), ..event("", 50) };
+        assert!(!incident.takes(&other, &BTreeSet::from(["a"]), SIZE));
+        incident.join(&event("", 60), &BTreeSet::from(["a"]));
+        assert_eq!((incident.goes_on(), incident.told().firing), (true, 1));
+    }
+
+    #[test]
+    fn what_shares_a_log_or_a_slice_with_an_incident_joins_it() {
+        let takes = |incident: &Ongoing, slice, upstream: &[&str]| {
+            incident.takes(&event(slice, 50), &upstream.iter().copied().collect(), SIZE)
+        };
+        let (whole, sliced) = (opened("", 50), opened("country=US", 50));
+        assert!(takes(&whole, "country=US", &["a"]) && takes(&whole, "", &["a", "b"]));
+        assert!(!takes(&whole, "", &["b"]), "all rows are no slice");
+        assert!(takes(&sliced, "country=US", &["b"]) && !takes(&sliced, "country=FR", &["b"]));
+        assert_ne!(whole.told().id, opened("", 60).told().id);
+        assert_eq!(whole.told().id, opened("", 50).told().id);
+    }
+
+    #[test]
+    fn the_slice_that_explains_is_the_whole_or_the_one_with_the_most_alerts() {
+        let key = |slice: &str| AlertKey {
+            rule: "Drift".into(),
+            version: "7".into(),
+            slice: slice.into(),
+            subject: "x".into(),
+        };
+        let keys = ["b", "b", "a", "a", "c", ""].map(key);
+        assert_eq!(most_of(&keys.iter().collect::<Vec<_>>()), "");
+        assert_eq!(most_of(&keys[..5].iter().collect::<Vec<_>>()), "a");
+        assert_eq!(most_of(&keys[..3].iter().collect::<Vec<_>>()), "b");
+        assert_eq!(most_of(&[]), "");
+    }
 }

@@ -178,7 +178,11 @@ pub(super) fn slicer_dimensions(reference: &Reference) -> impl Iterator<Item = &
 }
 
 /// Whether the rows of a slice are told apart by a protected attribute.
-pub(super) fn is_of_people<'a>(monitor: &Monitor, slice: &str, mut dimensions: impl Iterator<Item = &'a Dimension>) -> bool {
+pub(super) fn is_of_people<'a>(
+    monitor: &Monitor,
+    slice: &str,
+    mut dimensions: impl Iterator<Item = &'a Dimension>,
+) -> bool {
     let is_protected =
         |subject: &String| monitor.grouping.attributes.iter().any(|attribute| attribute.by.contains(subject));
     !slice.is_empty()

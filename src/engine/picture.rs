@@ -21,7 +21,10 @@ pub(super) fn of(reference: &FieldTally, current: &FieldTally) -> Option<Shape> 
         }
         (FieldTally::Flag(before), FieldTally::Flag(now)) => {
             let no = |yes: u64, present: u64| present.saturating_sub(yes);
-            vec![(no(before.yes, before.presence.present()), no(now.yes, now.presence.present())), (before.yes, now.yes)]
+            vec![
+                (no(before.yes, before.presence.present()), no(now.yes, now.presence.present())),
+                (before.yes, now.yes),
+            ]
         }
         _ => return None,
     };

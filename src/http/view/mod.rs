@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::engine::Ongoing;
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
@@ -200,6 +201,11 @@ impl View {
     /// The alerts of a monitor that are pending or firing.
     pub fn alerts<'a>(&self, monitor: &Monitor, active: impl IntoIterator<Item = (&'a AlertKey, &'a Active)>) {
         self.write().alerts.set(monitor, active);
+    }
+
+    /// The incidents of a monitor that go on, whose alerts are known.
+    pub fn incidents<'a>(&self, monitor: &Monitor, incidents: impl IntoIterator<Item = &'a Ongoing>) {
+        self.write().alerts.join(monitor, incidents);
     }
 
     /// The last that was told of every alert that fires.

@@ -114,6 +114,20 @@ https://tidegauge.example/x
 }
 
 #[test]
+fn of_an_incident_the_cause_is_told_once_and_what_matters_most_comes_first() {
+    let incident = known(State::Firing).incident;
+    let part = |subject: &str| AlertEvent { incident: incident.clone(), ..alert(subject, State::Firing) };
+    let mut alerts = ["score", "debt", "age", "income"].map(part);
+    alerts[2].severity = Severity::Warning;
+    let told = notice_of(alerts.into());
+    assert_eq!(title(&told), "[critical] credit/7: FeatureDrift, income and 3 more");
+    let text = story(&told, &origin()).text(9);
+    assert_eq!(text.matches("Probably").count(), 1, "{text}");
+    let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("* FeatureDrift: ")).collect();
+    assert_eq!(headings, ["income", "debt", "score", "age"]);
+}
+
+#[test]
 fn nobody_is_led_to_where_a_page_does_not_lead() {
     for url in ["javascript:alert(1)", "data:text/html,x", "https://a b/", "//x", "https://x/|<!channel>", "ftp://x/"] {
         let mut told = alert("income", State::Firing);
