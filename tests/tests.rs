@@ -47,6 +47,8 @@ mod causes;
 
 /// Tests of rules say what came of them and what should have.
 mod ruletests;
+/// Alerts that move together are one incident.
+mod incidents;
 
 /// Learnt references begin where learning ends.
 mod learning;

@@ -312,6 +312,11 @@ impl Watch {
         self.learning.iter().any(learns)
     }
 
+    /// How many incidents of a model go on.
+    pub fn incidents(&self, model: &str) -> usize {
+        self.engine.incidents(model).count()
+    }
+
     /// Ends all logs.
     pub fn finish(&mut self) {
         let reports: Vec<Report> = self.lanes.values_mut().map(Lane::finish).collect();

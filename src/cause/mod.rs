@@ -195,7 +195,8 @@ const CAUSES: &[fn(&Facts) -> Vec<Likely>] = &[
     drift::of_inputs,
 ];
 
-/// What has probably happened, likeliest first. What one cause explains, no other does: a subject is in one of them.
+/// What has probably happened, likeliest first, but accidents to inputs before accidents to what the model says. What one
+/// cause explains, no other does: a subject is in one of them.
 ///
 /// Where nothing that was alarmed is seen to differ by more than chance, there is no cause.
 pub fn likely(scene: &Scene) -> Vec<Likely> {
@@ -220,5 +221,12 @@ pub fn likely(scene: &Scene) -> Vec<Likely> {
     let mut chosen = drift::joined(chosen);
     drift::of_outputs(&facts, &mut chosen);
     chosen.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    // What the model says follows from what it is given: a score that is stuck may well be so because of bad inputs.
+    let is_accident =
+        |one: &Likely| !matches!(one.cause, Cause::CovariateDrift | Cause::LabelDrift | Cause::ConceptDrift);
+    let is_of_inputs = |one: &Likely| facts.features().any(|field| one.subjects.iter().any(|it| it == field.subject));
+    if chosen.iter().any(|one| is_accident(one) && is_of_inputs(one)) {
+        chosen.sort_by_key(|one| is_accident(one) && !is_of_inputs(one));
+    }
     chosen
 }

@@ -362,6 +362,8 @@ impl Pipeline {
             outlets.telemetry.alerts(monitor, active.iter().copied());
             outlets.telemetry.lacking(monitor, self.engine.lacking(model));
             outlets.view.alerts(monitor, active);
+            outlets.view.incidents(monitor, self.engine.incidents(model));
+            outlets.telemetry.incidents(model, self.engine.incidents(model).count());
             for (partition, frontier, _) in self.engine.frontiers(model) {
                 outlets.telemetry.watermark(model, partition, frontier);
             }

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::incidents;
 use super::outcomes::{self, Tallies};
 use super::rules::{Asking, Evidence, GroupKey, Memory};
+use super::scene::Hand;
 use super::{Effect, Known};
 use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
@@ -50,6 +52,16 @@ impl Log {
 }
 
 impl Group {
+    /// Whether no rows are at hand.
+    pub fn is_empty(&self) -> bool {
+        self.logs.is_empty()
+    }
+
+    /// Lets go of the memory that measuring has taken: there may be many slices.
+    fn slim(&mut self) {
+        self.logs.values_mut().flat_map(|log| &mut log.fields).for_each(FieldTally::slim);
+    }
+
     pub fn add(
         &mut self,
         key: &PaneKey,
@@ -118,8 +130,9 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let revision = labels.as_ref().map_or(0, |labels| labels.revision);
     let Judged { monitor, window, ref mut memory, .. } = judged;
     let mut asking = Asking { monitor, window, revision, memory };
+    let mut measured = BTreeMap::new();
     for key in keys {
-        let group = judged.groups.get_mut(&key).map(std::mem::take).unwrap_or_default();
+        let mut group = judged.groups.remove(&key).unwrap_or_default();
         let (version, slice) = key;
         let place = (judged.monitor, judged.window, &*version, &*slice);
         let mut told = measure(judged.monitor, judged.nulls, judged.window, &version, &slice, &group);
@@ -160,9 +173,17 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         }
         effects.extend((!told.is_empty()).then_some(Effect::Measured(told)));
         effects.append(&mut following);
+        group.slim();
+        measured.insert((version, slice), group);
     }
     if is_told_first {
         effects.extend(asking.finish(&seen, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
+    }
+    let hand = Hand { monitor, window, groups: &measured, said: &said, labels: labels.as_ref(), effects: &effects };
+    let (shapes, told) = (hand.shapes(), incidents::settle(&hand, judged.memory, is_told_first));
+    for event in effects.iter_mut().filter_map(Effect::alert) {
+        event.shape = shapes.get(&event.id).cloned();
+        event.incident = told.get(&event.id).cloned();
     }
     effects
 }

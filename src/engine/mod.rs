@@ -7,9 +7,12 @@
 mod again;
 mod judge;
 mod history;
+mod incidents;
 mod maturing;
 mod outcomes;
+mod picture;
 mod rules;
+mod scene;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -29,6 +32,7 @@ use crate::rule::life::{Active, Lack};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
 pub use again::Again;
+pub use incidents::Ongoing;
 use watched::Watched;
 
 /// What can happen.
@@ -83,6 +87,15 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    fn alert(&mut self) -> Option<&mut AlertEvent> {
+        match self {
+            Effect::Alert(alert) => Some(alert),
+            _ => None,
+        }
+    }
+}
+
 /// What a learnt reference is for: each version learns its own, in each log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LearntKey {
@@ -123,6 +136,8 @@ pub struct State {
     pub matured: Time,
     /// Of what versions and axes joined predictions are.
     pub sorts: Vec<Sort>,
+    /// Those that go on, and those that late labels may still add to.
+    pub incidents: Vec<Ongoing>,
 }
 
 impl Default for State {
@@ -134,6 +149,7 @@ impl Default for State {
             started: Vec::new(),
             matured: Time::MIN,
             sorts: Vec::new(),
+            incidents: Vec::new(),
         }
     }
 }
@@ -230,6 +246,12 @@ impl Engine {
         self.monitors
             .iter()
             .flat_map(|(model, w)| w.memory.alerts.iter().map(move |(key, active)| (model, key, active)))
+    }
+
+    /// A model's incidents that go on.
+    pub fn incidents(&self, model: &str) -> impl Iterator<Item = &Ongoing> {
+        let incidents = self.monitors.get(model).into_iter().flat_map(|watched| &watched.memory.incidents);
+        incidents.filter(|incident| incident.goes_on())
     }
 
     /// What of it was not known in a model's last window whether a condition holds, and why.

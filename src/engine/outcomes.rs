@@ -173,12 +173,16 @@ fn grouped<'a>(version: &Version, axis: &OutcomeAxis, attribute: &'a Attribute) 
 }
 
 /// The dimensions of a reference's groups and slices.
-fn slicer_dimensions(reference: &Reference) -> impl Iterator<Item = &Dimension> {
+pub(super) fn slicer_dimensions(reference: &Reference) -> impl Iterator<Item = &Dimension> {
     reference.groups.iter().chain(&reference.slices.dimensions)
 }
 
 /// Whether the rows of a slice are told apart by a protected attribute.
-fn is_of_people<'a>(monitor: &Monitor, slice: &str, mut dimensions: impl Iterator<Item = &'a Dimension>) -> bool {
+pub(super) fn is_of_people<'a>(
+    monitor: &Monitor,
+    slice: &str,
+    mut dimensions: impl Iterator<Item = &'a Dimension>,
+) -> bool {
     let is_protected =
         |subject: &String| monitor.grouping.attributes.iter().any(|attribute| attribute.by.contains(subject));
     !slice.is_empty()
@@ -187,7 +191,7 @@ fn is_of_people<'a>(monitor: &Monitor, slice: &str, mut dimensions: impl Iterato
 }
 
 /// What the reference says of the outcomes of a slice, if it was counted by the same.
-fn reference_of<'a>(reference: &'a Reference, axis: &OutcomeAxis, slice: &str) -> Option<&'a OutcomeTally> {
+pub(super) fn reference_of<'a>(reference: &'a Reference, axis: &OutcomeAxis, slice: &str) -> Option<&'a OutcomeTally> {
     let outcomes = reference.outcomes.as_ref().filter(|outcomes| outcomes.classes.iter().eq(axis.classes.iter()))?;
     outcomes.of(slice).filter(|tally| tally.fits(axis))
 }

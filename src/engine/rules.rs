@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::incidents::Ongoing;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::Partition;
@@ -24,6 +25,8 @@ pub(super) struct Memory {
     pub quiet: BTreeMap<(String, Arc<str>), Time>,
     /// Of what it was not known in the last window whether a condition holds, alert or none.
     pub lacking: BTreeMap<AlertKey, Lack>,
+    /// The oldest first.
+    pub incidents: Vec<Ongoing>,
 }
 
 /// Rules that are asked of one window.

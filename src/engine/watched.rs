@@ -86,6 +86,7 @@ impl Watched {
             memory: Memory {
                 alerts: start.state.alerts.into_iter().collect(),
                 quiet: start.state.quiet.into_iter().collect(),
+                incidents: start.state.incidents,
                 ..Memory::default()
             },
             nulls: Nulls::default(),
@@ -100,6 +101,7 @@ impl Watched {
             started: self.started.iter().map(|(key, from)| (key.clone(), *from)).collect(),
             matured: self.matured,
             sorts: self.join.as_ref().map(|join| join.sorts().to_vec()).unwrap_or_default(),
+            incidents: self.memory.incidents.clone(),
         }
     }
 

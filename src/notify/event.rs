@@ -202,6 +202,7 @@ mod tests {
                 id: "incident".into(),
                 opened: Time(3_600_000),
                 firing: 1,
+                ranked: vec!["income".into(), "debt".into()],
                 likely: vec![likely(Cause::UnitChange)],
             }),
             notify: vec!["hook".into()],

@@ -1,5 +1,6 @@
 //! What a notice says to a person: first what, where and how bad; then what has probably happened; then each alert.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
@@ -51,11 +52,12 @@ const LONGEST_SUMMARY: usize = 1000;
 const CAUSES: usize = 3;
 
 pub fn story<'a>(notice: &'a Notice, origin: &Origin) -> Story<'a> {
+    let firing = by_importance(notice);
     Story {
         title: title(notice),
         severity: notice.firing().map(|alert| alert.severity).max(),
         causes: causes(notice),
-        entries: notice.firing().chain(notice.resolved()).map(|alert| entry(alert, origin)).collect(),
+        entries: firing.into_iter().chain(notice.resolved()).map(|alert| entry(alert, origin)).collect(),
         page: origin.page(),
     }
 }
@@ -109,7 +111,7 @@ impl Story<'_> {
 
 /// `[critical] credit/7: FeatureDrift, income and 3 more in country=US`.
 pub fn title(notice: &Notice) -> String {
-    let firing: Vec<&AlertEvent> = notice.firing().collect();
+    let firing = by_importance(notice);
     let told: Vec<&AlertEvent> = if firing.is_empty() { notice.alerts.iter().collect() } else { firing.clone() };
     let severity = firing.iter().map(|alert| alert.severity).max();
     let how_bad = severity.map_or("resolved", Severity::name);
@@ -135,6 +137,17 @@ pub fn title(notice: &Notice) -> String {
         title.push_str(&format!(", after {}", lasted(since, ended)));
     }
     line(&title, LONGEST_TITLE)
+}
+
+/// Those that fire, the severest first, and of them those first that their incident says matter most.
+fn by_importance(notice: &Notice) -> Vec<&AlertEvent> {
+    let mut firing: Vec<&AlertEvent> = notice.firing().collect();
+    let place = |alert: &AlertEvent| {
+        let ranked = alert.incident.as_ref().map_or(&[][..], |incident| &incident.ranked);
+        ranked.iter().position(|subject| *subject == alert.subject).unwrap_or(ranked.len())
+    };
+    firing.sort_by_cached_key(|alert| (Reverse(alert.severity), place(alert)));
+    firing
 }
 
 /// The first of them that says something, and how many others there are of what it is.

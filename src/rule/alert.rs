@@ -74,6 +74,10 @@ pub struct Incident {
     pub opened: Time,
     /// How many of them fire.
     pub firing: usize,
+    /// What they are about, what matters most first: it has drifted far, the model relies on it, and is estimated to do
+    /// worse where it has.
+    #[serde(default)]
+    pub ranked: Vec<String>,
     /// What has probably happened, the likeliest first.
     pub likely: Vec<Likely>,
 }

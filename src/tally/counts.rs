@@ -86,6 +86,13 @@ impl Counts {
         }
     }
 
+    /// Lets go of what a look has made of a list.
+    pub fn slim(&mut self) {
+        if !self.hits.is_empty() {
+            self.dense = OnceLock::new();
+        }
+    }
+
     pub fn merge(&mut self, other: &Counts) {
         if !other.is_list() {
             self.iter_mut().zip(other.iter()).for_each(|(mine, theirs)| *mine += theirs);

@@ -132,6 +132,15 @@ impl FieldTally {
             FieldTally::Flag(tally) => tally.presence.present(),
         }
     }
+
+    /// Lets go of the memory that looking at it has taken, where there are few rows.
+    pub fn slim(&mut self) {
+        match self {
+            FieldTally::Numeric(tally) => tally.counts.slim(),
+            FieldTally::Categorical(tally) => tally.counts.slim(),
+            FieldTally::Flag(_) => {}
+        }
+    }
 }
 
 impl Tally for FieldTally {

@@ -253,6 +253,11 @@ impl Telemetry {
         }
     }
 
+    /// How many incidents of a model go on.
+    pub fn incidents(&self, model: &str, open: usize) {
+        self.set(table::INCIDENTS, &[model], open as f64);
+    }
+
     /// The conditions of a monitor of which it is not known whether they hold.
     pub fn lacking<'a>(&self, monitor: &Monitor, lacking: impl IntoIterator<Item = (&'a AlertKey, Lack)>) {
         let mut counts: BTreeMap<(&str, Lack), u64> = BTreeMap::new();

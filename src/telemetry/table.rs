@@ -133,6 +133,11 @@ pub const ALERTS: Metric = gauge(
     &["model", "alert", "severity", "state"],
     "Alerts that are pending or firing, over all versions, slices and subjects.",
 );
+pub const INCIDENTS: Metric = gauge(
+    "tidegauge_incidents_open",
+    &["model"],
+    "Incidents that go on: groups of alerts that moved together, of which some still fire.",
+);
 pub const UNKNOWN_CONDITIONS: Metric = gauge(
     "tidegauge_unknown_conditions",
     &["model", "alert", "severity", "reason"],
@@ -206,6 +211,7 @@ pub const METRICS: &[Metric] = &[
     REPEATED_PREDICTIONS,
     BREACHED,
     ALERTS,
+    INCIDENTS,
     UNKNOWN_CONDITIONS,
     ALERT_TRANSITIONS,
     RETRAIN_REQUESTS,

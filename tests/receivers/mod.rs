@@ -95,7 +95,13 @@ fn alert(subject: &str, state: State) -> AlertEvent {
         evidence: vec![measured],
         unknown: None,
         shape: Some(Shape { reference: vec![0.3, 0.4, 0.3, 0.0], current: vec![0.0, 0.1, 0.3, 0.6] }),
-        incident: Some(Incident { id: "incident".into(), opened: end, firing: 1, likely: vec![likely] }),
+        incident: Some(Incident {
+            id: "incident".into(),
+            opened: end,
+            firing: 1,
+            ranked: vec![],
+            likely: vec![likely],
+        }),
         notify: vec![],
     }
 }

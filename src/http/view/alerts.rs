@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::engine::Ongoing;
 use crate::monitor::Monitor;
 use crate::rule::Rule;
 use crate::rule::State;
@@ -49,6 +50,14 @@ impl Alerts {
             ids.insert(alert.id.as_str());
         }
         self.active.retain(|(model, id), _| *model != monitor.model || ids.contains(id.as_str()));
+    }
+
+    /// These are the incidents of a monitor that go on.
+    pub fn join<'a>(&mut self, monitor: &Monitor, incidents: impl IntoIterator<Item = &'a Ongoing>) {
+        let incidents: Vec<&Ongoing> = incidents.into_iter().collect();
+        for event in self.active.values_mut().filter(|event| event.model == monitor.model) {
+            event.incident = incidents.iter().find(|one| one.holds(&event.id)).map(|one| one.told());
+        }
     }
 
     /// Forgets the alerts of models that are not kept.
@@ -127,5 +136,22 @@ mod tests {
         assert_eq!((shown.window_start, shown.window_end), (Time(0), Time(3_600_000)));
         alerts.set(&monitor, []);
         assert_eq!(alerts.list().count(), 0);
+    }
+
+    #[test]
+    fn an_alert_shows_the_incident_that_it_is_part_of_as_it_is_now() {
+        let mut alerts = Alerts::default();
+        alerts.told(&sample::event("income", State::Firing));
+        alerts.told(&sample::event("age", State::Pending));
+        let incident = serde_json::json!({
+            "id": "i", "version": "7", "opened": "2026-01-01T00:00:00Z", "over": null, "firing": ["income", "debt"],
+            "upstream": ["log"], "slices": [""], "ranked": ["debt", "income"], "likely": [],
+        });
+        let incident: Ongoing = serde_json::from_value(incident).expect("an incident");
+        alerts.join(&sample::monitor(), [&incident]);
+        let shown: Vec<_> = alerts.list().map(|event| event.incident.as_ref().map(|one| one.firing)).collect();
+        assert_eq!(shown, [Some(2), None]);
+        alerts.join(&sample::monitor(), []);
+        assert!(alerts.list().all(|event| event.incident.is_none()));
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AuditPage, ReadAudit};
+use crate::engine::Ongoing;
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
@@ -215,6 +216,11 @@ impl View {
     /// The alerts of a monitor that are pending or firing.
     pub fn alerts<'a>(&self, monitor: &Monitor, active: impl IntoIterator<Item = (&'a AlertKey, &'a Active)>) {
         self.write().alerts.set(monitor, active);
+    }
+
+    /// The incidents of a monitor that go on, whose alerts are known.
+    pub fn incidents<'a>(&self, monitor: &Monitor, incidents: impl IntoIterator<Item = &'a Ongoing>) {
+        self.write().alerts.join(monitor, incidents);
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Shown> {

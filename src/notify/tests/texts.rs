@@ -19,6 +19,7 @@ pub fn known(state: State) -> AlertEvent {
         id: "incident".into(),
         opened: Time(3_600_000),
         firing: 2,
+        ranked: vec!["income".into(), "debt".into()],
         likely: vec![
             likely(Cause::UnitChange, 0.93, "every quantile is 100 times what it was."),
             likely(Cause::CovariateDrift, 0.05, ""),
@@ -110,6 +111,20 @@ https://tidegauge.example/x
     assert_eq!(story(&told, &origin()).text(9), expected);
     let short = story(&told, &Origin::default()).text(1);
     assert!(short.ends_with("\nand 1 more\n"), "{short}");
+}
+
+#[test]
+fn of_an_incident_the_cause_is_told_once_and_what_matters_most_comes_first() {
+    let incident = known(State::Firing).incident;
+    let part = |subject: &str| AlertEvent { incident: incident.clone(), ..alert(subject, State::Firing) };
+    let mut alerts = ["score", "debt", "age", "income"].map(part);
+    alerts[2].severity = Severity::Warning;
+    let told = notice_of(alerts.into());
+    assert_eq!(title(&told), "[critical] credit/7: FeatureDrift, income and 3 more");
+    let text = story(&told, &origin()).text(9);
+    assert_eq!(text.matches("Probably").count(), 1, "{text}");
+    let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("* FeatureDrift: ")).collect();
+    assert_eq!(headings, ["income", "debt", "score", "age"]);
 }
 
 #[test]
