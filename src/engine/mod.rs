@@ -5,6 +5,7 @@
 //! always have the same effects, whether they come from Kafka, from a file or from a test.
 
 mod again;
+mod budgets;
 mod judge;
 mod history;
 mod maturing;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
+use crate::budget::Account;
 use crate::join::{Changes, DelayTally, Fared, Join, Ledger, Sort};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
@@ -29,6 +31,7 @@ use crate::rule::life::{Active, Lack};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
 pub use again::Again;
+pub use budgets::Surprises;
 use watched::Watched;
 
 /// What can happen.
@@ -123,6 +126,8 @@ pub struct State {
     pub matured: Time,
     /// Of what versions and axes joined predictions are.
     pub sorts: Vec<Sort>,
+    /// What is remembered for the budget of false alarms, where there is one.
+    pub surprises: Option<Surprises>,
 }
 
 impl Default for State {
@@ -134,6 +139,7 @@ impl Default for State {
             started: Vec::new(),
             matured: Time::MIN,
             sorts: Vec::new(),
+            surprises: None,
         }
     }
 }
@@ -236,6 +242,11 @@ impl Engine {
     pub fn lacking(&self, model: &str) -> impl Iterator<Item = (&AlertKey, Lack)> {
         let lacking = self.monitors.get(model).into_iter().flat_map(|watched| &watched.memory.lacking);
         lacking.map(|(key, lack)| (key, *lack))
+    }
+
+    /// How a model's budget of false alarms stands, if it has one.
+    pub fn account(&mut self, model: &str) -> Option<Account> {
+        self.monitors.get_mut(model)?.account()
     }
 
     /// How far each partition of a model has been counted, and whether it is waited for.

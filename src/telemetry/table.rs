@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::measurement::Family;
-use crate::stat::{self, Statistic};
+use crate::stat::{self, Null, Statistic};
 
 /// One row of the table: a metric family as Prometheus sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,7 +255,8 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 fn measured(statistic: &'static Statistic) -> Measured {
     let stem = format!("tidegauge_{}_{}", statistic.family.name(), statistic.name);
     let name = if statistic.unit.is_empty() { stem.clone() } else { format!("{stem}_{}", statistic.unit) };
-    let p_value = (statistic.family == Family::Drift).then(|| {
+    let is_compared = statistic.family == Family::Drift && statistic.null != Null::Unknown;
+    let p_value = is_compared.then(|| {
         let help = format!("Probability of a {} at least this large if nothing has changed; 0 to 1.", statistic.name);
         gauge(format!("{stem}_p_value").leak(), SUBJECT, help.leak())
     });

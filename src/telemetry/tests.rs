@@ -340,6 +340,7 @@ fn monitor() -> Monitor {
         },
         measures: vec![],
         judging: Default::default(),
+        budget: None,
         rules: vec![Arc::new(rule)],
     }
 }
