@@ -431,6 +431,9 @@ impl Pipeline {
             outlets.telemetry.alerts(monitor, active.iter().copied());
             outlets.telemetry.lacking(monitor, self.engine.lacking(model));
             outlets.view.alerts(monitor, active);
+            let account = self.engine.account(model);
+            outlets.telemetry.account(model, account.as_ref());
+            outlets.view.account(model, account);
             for (partition, frontier, _) in self.engine.frontiers(model) {
                 outlets.telemetry.watermark(model, partition, frontier);
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Account, Kind, Measured, Series, Surprise, Value, Watch};
+use crate::budget::{Account, Budget, Kind, Measured, Series, Surprise, Value, Watch};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::reference::Reference;
@@ -22,7 +22,7 @@ const MOST: usize = 4096;
 /// How much event time there is from one measuring of the rate to the next.
 const MEASURED_EVERY: Span = Span(86_400_000);
 /// How many windows it is measured in, which takes some hundredths of a second, and by which random numbers.
-const STEPS: usize = 50_000;
+const STEPS: usize = 20_000;
 const SEED: u64 = 1;
 
 /// What is remembered to tell how surprising a window is.
@@ -41,8 +41,12 @@ impl Surprises {
         let budget = monitor.budget?;
         let hash = reference.map_or("", |reference| &reference.hash);
         let basis = format!("{} by {hash} against {:?}", monitor.windowing.size, monitor.against);
+        Some(Surprises::go_on(stored, budget, basis))
+    }
+
+    fn go_on(stored: Option<Surprises>, budget: Budget, basis: String) -> Surprises {
         let Some(mut surprises) = stored else {
-            return Some(Surprises { watch: Watch::new(budget), basis, lasting: Vec::new() });
+            return Surprises { watch: Watch::new(budget), basis, lasting: Vec::new() };
         };
         if surprises.basis != basis {
             surprises.watch.begin_anew();
@@ -50,7 +54,7 @@ impl Surprises {
             surprises.basis = basis;
         }
         surprises.watch.keep(budget);
-        Some(surprises)
+        surprises
     }
 
     /// Takes in what a window says, and completes its measurements. Where one is paged for, or still is, its value is
@@ -145,4 +149,134 @@ pub(super) fn values(case: &Case, version: &str, slice: &str, subject: &str) -> 
         let series = Series { version, subject, slice, statistic: signal.statistic.into() };
         Some(Value { series, value: signal.value, kind })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_distr::{Distribution, StandardNormal};
+    use rand_pcg::Pcg64Mcg;
+    use rand_pcg::rand_core::SeedableRng;
+
+    const HOUR: i64 = 3_600_000;
+    const DAY: usize = 24;
+
+    fn new() -> Surprises {
+        Surprises::go_on(None, "2 pages per 30d".parse().expect("a budget"), "a".to_owned())
+    }
+
+    fn window(hour: usize) -> Window {
+        let start = Time(hour as i64 * HOUR);
+        Window { start, end: start + Span(HOUR) }
+    }
+
+    fn of(slice: &str, subject: &str, value: f64) -> Value {
+        let [version, slice, subject, statistic] = ["7", slice, subject, "mean_shift"].map(Arc::from);
+        Value {
+            series: Series { version, subject, slice, statistic },
+            value,
+            kind: Kind::Signed { deviation: Some(1.0) },
+        }
+    }
+
+    /// What is told of windows of two subjects, the first of which is shifted by so much in each.
+    fn told(surprises: &mut Surprises, hours: impl Iterator<Item = usize>, shift: impl Fn(usize) -> f64) -> Vec<f64> {
+        let mut told = Vec::new();
+        for hour in hours {
+            let mut random = Pcg64Mcg::seed_from_u64(hour as u64);
+            let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+            let values = vec![of("", "x", normal() + shift(hour)), of("", "y", normal())];
+            let mut measured = ["x", "y"].map(|subject| Measurement {
+                version: "7".to_owned(),
+                threshold: Some(1.0),
+                undefined: Some("nothing".to_owned()),
+                ..Measurement::new(surprise::ROW.family, subject, surprise::ROW.name)
+            });
+            surprises.judge(window(hour), values, &mut measured);
+            for m in &measured {
+                assert_eq!((m.undefined.as_deref(), m.breached), (None, m.value.map(|value| value >= 1.0)));
+            }
+            assert!(measured[1].value.is_some_and(|value| value < 1.0), "nothing has shifted there");
+            told.extend(measured[0].value);
+        }
+        told
+    }
+
+    #[test]
+    fn a_shift_is_told_without_a_break_until_it_is_over_and_spends_one_page() {
+        let mut surprises = new();
+        let shift = |hour: usize| if (40 * DAY..50 * DAY).contains(&hour) { 4.0 } else { 0.0 };
+        let told = told(&mut surprises, 0..60 * DAY, shift);
+        let alarms: Vec<usize> = (0..told.len()).filter(|&hour| told[hour] >= 1.0).collect();
+        let (first, last) = (alarms[0], alarms[alarms.len() - 1]);
+        assert!((40 * DAY..40 * DAY + 6).contains(&first) && (50 * DAY..52 * DAY).contains(&last), "{first} {last}");
+        assert_eq!(alarms, (first..=last).collect::<Vec<_>>());
+        let account = |hour: usize| surprises.account(window(hour).end, None);
+        assert_eq!((account(60 * DAY).spent, account(60 * DAY).left), (1, 1.0));
+        assert_eq!((account(71 * DAY).spent, account(71 * DAY).left), (0, 2.0));
+    }
+
+    #[test]
+    fn what_lasts_as_long_as_the_budget_looks_back_is_usual_and_another_shift_is_seen_behind_it() {
+        let mut surprises = new();
+        let shift = |hour: usize| match hour / DAY {
+            0..40 => 0.0,
+            40..90 => 4.0,
+            _ => 9.0,
+        };
+        let told = told(&mut surprises, 0..95 * DAY, shift);
+        let begins = |hour: &usize| told[*hour] >= 1.0 && told[hour - 1] < 1.0;
+        let days: Vec<usize> = (1..told.len()).filter(begins).map(|hour| hour / DAY).collect();
+        assert_eq!(days, [40, 90]);
+        assert!(told[71 * DAY..90 * DAY].iter().all(|value| *value < 1.0));
+    }
+
+    #[test]
+    fn what_was_stored_goes_on_as_if_nothing_had_been() {
+        let shift = |hour: usize| if hour >= 40 * DAY { 4.0 } else { 0.0 };
+        let (mut whole, mut parts) = (new(), new());
+        let expected = told(&mut whole, 0..45 * DAY, shift);
+        let mut found = Vec::new();
+        for day in 0..45 {
+            found.extend(told(&mut parts, day * DAY..(day + 1) * DAY, shift));
+            let stored = postcard::to_stdvec(&parts).expect("it can be stored");
+            parts = postcard::from_bytes(&stored).expect("it can be read");
+        }
+        assert_eq!(found, expected);
+        assert_eq!(parts, whole);
+    }
+
+    #[test]
+    fn another_reference_begins_anew_and_another_budget_does_not() {
+        let mut surprises = new();
+        told(&mut surprises, 0..41 * DAY, |hour| if hour >= 40 * DAY { 4.0 } else { 0.0 });
+        let budget: Budget = "1 page per 7d".parse().expect("a budget");
+        let other = Surprises::go_on(Some(surprises.clone()), budget, "a".to_owned());
+        assert_eq!((other.watch.gauges(), &other.lasting), (surprises.watch.gauges(), &surprises.lasting));
+        assert_eq!(*other.watch.budget(), budget);
+        let other = Surprises::go_on(Some(surprises.clone()), budget, "b".to_owned());
+        assert!(other.watch.gauges().is_empty() && other.lasting.is_empty());
+        assert_eq!(other.watch.ledger(), surprises.watch.ledger());
+    }
+
+    #[test]
+    fn slices_are_remembered_as_long_as_there_is_room_and_all_rows_always() {
+        let mut surprises = new();
+        let slices = |from: usize| (from..from + MOST).map(|slice| of(&format!("s={slice}"), "x", 1.0));
+        surprises.judge(window(0), slices(10).collect(), []);
+        surprises.judge(window(1), slices(0).chain([of("", "x", 1.0)]).collect(), []);
+        let gauges = surprises.watch.gauges();
+        assert_eq!(gauges.len(), MOST + 1);
+        assert!(!gauges.keys().any(|series| &*series.slice == "s=9"));
+        assert!(gauges.keys().any(|series| series.slice.is_empty()));
+    }
+
+    /// With as much as there can be of slices, and all that a season has.
+    #[test]
+    fn what_is_stored_is_a_few_kilobytes_for_each_series() {
+        let mut surprises = new();
+        told(&mut surprises, 0..30 * DAY, |_| 0.0);
+        let stored = postcard::to_stdvec(&surprises).expect("it can be stored");
+        assert!(stored.len() < 2 * 3000, "{} bytes", stored.len());
+    }
 }

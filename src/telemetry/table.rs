@@ -145,6 +145,17 @@ pub const ALERT_TRANSITIONS: Metric = counter(
     "Alerts that became pending, firing or resolved.",
 );
 pub const RETRAIN_REQUESTS: Metric = counter("tidegauge_retrain_requests_total", &["model"], "Retrains asked for.");
+pub const FALSE_ALARM_BUDGET: Metric = gauge(
+    "tidegauge_false_alarm_budget",
+    &["model", "part"],
+    "Pages of the budget that are spent within its time up to the last window, true alarms among them, or left.",
+);
+pub const FALSE_ALARMS_MEASURED: Metric = gauge(
+    "tidegauge_false_alarms_measured",
+    &["model", "bound"],
+    "Pages within the budget's time if nothing shifted, measured on past windows in another order: estimate, or the low \
+     or high end of its 95 % interval.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -209,6 +220,8 @@ pub const METRICS: &[Metric] = &[
     UNKNOWN_CONDITIONS,
     ALERT_TRANSITIONS,
     RETRAIN_REQUESTS,
+    FALSE_ALARM_BUDGET,
+    FALSE_ALARMS_MEASURED,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,
