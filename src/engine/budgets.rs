@@ -21,7 +21,7 @@ use crate::time::{Span, Time, Window};
 const MOST: usize = 4096;
 /// How much event time there is from one measuring of the rate to the next.
 const MEASURED_EVERY: Span = Span(86_400_000);
-/// How many windows it is measured in, which takes some hundredths of a second, and by which random numbers.
+/// How many windows it is measured in, which takes a fraction of a second, and by which random numbers.
 const STEPS: usize = 20_000;
 const SEED: u64 = 1;
 
