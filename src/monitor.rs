@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::rule::Rule;
 use crate::rule::condition::{Condition, Per, Subjects};
 use crate::schema::{Field, Path, Schema, Secret};
@@ -31,6 +32,8 @@ pub struct Monitor {
     pub choices: Choices,
     pub measures: Vec<Measure>,
     pub judging: Judging,
+    /// How many false alarms `drift.surprise` may give, if it is measured.
+    pub budget: Option<Budget>,
     pub rules: Vec<Arc<Rule>>,
 }
 

@@ -8,6 +8,7 @@ use statrs::distribution::{ContinuousCDF, Gamma};
 
 use super::detector::{Detector, Surprise};
 use super::gauge::Shuffled;
+use super::ledger::Budget;
 
 /// How many windows stay together: half a day of hours, within which surprises may depend on one another.
 const BLOCK: usize = 12;
@@ -15,6 +16,16 @@ const BLOCK: usize = 12;
 const EASIER: f64 = 20.0;
 /// How many windows a series runs before another is drawn.
 const RUN: usize = 500;
+
+/// How a budget stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Account {
+    pub budget: Budget,
+    /// Pages within the budget's time up to the last window, true alarms among them.
+    pub spent: usize,
+    pub left: f64,
+    pub measured: Option<Measured>,
+}
 
 /// How often there would be pages though nothing has shifted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -83,5 +83,5 @@ mod tests;
 
 pub use gauge::{Gauge, Kind, Observation};
 pub use ledger::{Budget, Fault, Ledger};
-pub use measured::Measured;
+pub use measured::{Account, Measured};
 pub use watch::{Series, Surprise, Value, Watch};

@@ -66,6 +66,16 @@ impl Watch {
         &self.budget
     }
 
+    /// Keeps another budget from now on. What was learnt and charged stays.
+    pub fn keep(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// Forgets all series, as when everything is compared with something else from now on. What was charged stays.
+    pub fn begin_anew(&mut self) {
+        self.gauges.clear();
+    }
+
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }

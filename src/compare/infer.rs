@@ -7,7 +7,7 @@ use crate::rows::{Column, Values};
 use crate::rule::condition::applies;
 use crate::schema::{Field, Kind, Path, Role};
 use crate::source::table::{Holds, Survey};
-use crate::stat;
+use crate::stat::{self, surprise};
 use crate::time::Time;
 
 use super::{Question, Told};
@@ -65,7 +65,7 @@ fn measures(fields: &[Field]) -> Vec<Measure> {
     let of_field = |(index, field): (usize, &Field)| {
         let rows: Vec<Measure> = stat::ALL
             .iter()
-            .filter(|row| applies(row.on, field))
+            .filter(|row| applies(row.on, field) && !surprise::is(row))
             .map(|row| Measure {
                 field: Some(index),
                 statistic: row,

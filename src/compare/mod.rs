@@ -27,6 +27,7 @@ use crate::measurement::Family;
 use crate::monitor::{Judging, Measure, Monitor};
 use crate::schema::Field;
 use crate::source::table::{self, Survey};
+use crate::stat::surprise;
 use count::Both;
 use judge::Compared;
 
@@ -213,7 +214,9 @@ fn rows_only(path: &Path) -> Result<Survey> {
 
 /// What a monitor asks of its fields. What it asks of its logs, and of their course in time, files do not answer.
 fn of_monitor(monitor: Monitor) -> Question {
-    let measures = monitor.measures.iter().filter(|m| m.field.is_some() && m.statistic.family != Family::Telemetry);
+    let is_of_two_files =
+        |m: &&Measure| m.field.is_some() && m.statistic.family != Family::Telemetry && !surprise::is(m.statistic);
+    let measures = monitor.measures.iter().filter(is_of_two_files);
     Question {
         measures: measures.copied().collect(),
         judging: monitor.judging,

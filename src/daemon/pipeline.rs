@@ -364,6 +364,9 @@ impl Pipeline {
             outlets.view.alerts(monitor, active);
             outlets.view.incidents(monitor, self.engine.incidents(model));
             outlets.telemetry.incidents(model, self.engine.incidents(model).count());
+            let account = self.engine.account(model);
+            outlets.telemetry.account(model, account.as_ref());
+            outlets.view.account(model, account);
             for (partition, frontier, _) in self.engine.frontiers(model) {
                 outlets.telemetry.watermark(model, partition, frontier);
             }

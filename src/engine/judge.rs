@@ -8,7 +8,8 @@ use super::incidents;
 use super::outcomes::{self, Tallies};
 use super::rules::{Asking, Evidence, GroupKey, Memory};
 use super::scene::Hand;
-use super::{Effect, Known};
+use super::{Effect, Known, Surprises, budgets};
+use crate::budget::Value;
 use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Correction, Input, Monitor};
@@ -16,7 +17,7 @@ use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
 use crate::schema::Role;
-use crate::stat::{Attributed, Case, Needs, On, Side};
+use crate::stat::{Attributed, Case, Needs, On, Side, surprise};
 use crate::tally::outcome::OutcomeTally;
 use crate::tally::{FieldTally, Tally};
 use crate::time::Window;
@@ -113,6 +114,8 @@ pub(super) struct Judged<'a> {
     pub labels: Option<Labels>,
     pub nulls: &'a mut Nulls,
     pub memory: &'a mut Memory,
+    /// `None` also for a window that is told again.
+    pub surprises: Option<&'a mut Surprises>,
 }
 
 pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
@@ -128,14 +131,15 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let seen: BTreeSet<GroupKey> = judged.groups.keys().cloned().collect();
     let keys: BTreeSet<GroupKey> = seen.iter().cloned().chain(of_labels).collect();
     let revision = labels.as_ref().map_or(0, |labels| labels.revision);
+    let mut measured = measure_all(&mut judged);
     let Judged { monitor, window, ref mut memory, .. } = judged;
     let mut asking = Asking { monitor, window, revision, memory };
-    let mut measured = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     for key in keys {
         let mut group = judged.groups.remove(&key).unwrap_or_default();
         let (version, slice) = key;
         let place = (judged.monitor, judged.window, &*version, &*slice);
-        let mut told = measure(judged.monitor, judged.nulls, judged.window, &version, &slice, &group);
+        let mut told = measured.remove(&(version.clone(), slice.clone())).unwrap_or_default();
         // What needs no labels is told once; rules may ask of it together with what is told again.
         let mut known_already = Vec::new();
         let of_predictions = if is_told_first { &mut told } else { &mut known_already };
@@ -174,12 +178,12 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         effects.extend((!told.is_empty()).then_some(Effect::Measured(told)));
         effects.append(&mut following);
         group.slim();
-        measured.insert((version, slice), group);
+        counted.insert((version, slice), group);
     }
     if is_told_first {
         effects.extend(asking.finish(&seen, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
     }
-    let hand = Hand { monitor, window, groups: &measured, said: &said, labels: labels.as_ref(), effects: &effects };
+    let hand = Hand { monitor, window, groups: &counted, said: &said, labels: labels.as_ref(), effects: &effects };
     let (shapes, told) = (hand.shapes(), incidents::settle(&hand, judged.memory, is_told_first));
     for event in effects.iter_mut().filter_map(Effect::alert) {
         event.shape = shapes.get(&event.id).cloned();
@@ -211,7 +215,22 @@ fn placed((monitor, window, version, slice): (&Monitor, Window, &str, &str), mea
     }
 }
 
-/// Computes all that the monitor measures.
+/// Computes all that the monitor measures of the window's rows, and how surprising that is.
+fn measure_all(judged: &mut Judged) -> BTreeMap<GroupKey, Vec<Measurement>> {
+    let Judged { monitor, window, .. } = *judged;
+    let mut values = Vec::new();
+    let mut measured = BTreeMap::new();
+    for ((version, slice), group) in &judged.groups {
+        let of_group = measure(monitor, judged.nulls, window, version, slice, group, &mut values);
+        measured.insert((version.clone(), slice.clone()), of_group);
+    }
+    if let Some(surprises) = judged.surprises.as_mut().filter(|_| !measured.is_empty()) {
+        surprises.judge(window, values, measured.values_mut().flatten());
+    }
+    measured
+}
+
+/// Computes all that the monitor measures of one version and slice; `values` takes what surprises are told from.
 fn measure(
     monitor: &Monitor,
     nulls: &mut Nulls,
@@ -219,6 +238,7 @@ fn measure(
     version: &str,
     slice: &str,
     group: &Group,
+    values: &mut Vec<Value>,
 ) -> Vec<Measurement> {
     let mut measurements = Vec::new();
     for input in &monitor.inputs {
@@ -258,6 +278,9 @@ fn measure(
                 significance: measure.significance,
             };
             let answer = (measure.statistic.compute)(&case);
+            if surprise::is(measure.statistic) {
+                values.extend(budgets::values(&case, version, slice, subject));
+            }
             let hash = &operand.unwrap_or(&log.known.reference).hash;
             let sizes = current.zip(reference).map(|(current, reference)| (current.tally.valued(), reference.valued()));
             let reference = reference.map(|_| hash.clone());

@@ -5,6 +5,7 @@
 //! always have the same effects, whether they come from Kafka, from a file or from a test.
 
 mod again;
+mod budgets;
 mod judge;
 mod history;
 mod incidents;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
+use crate::budget::Account;
 use crate::join::{Changes, DelayTally, Fared, Join, Ledger, Sort};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
@@ -32,6 +34,7 @@ use crate::rule::life::{Active, Lack};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
 pub use again::Again;
+pub use budgets::Surprises;
 pub use incidents::Ongoing;
 use watched::Watched;
 
@@ -138,6 +141,8 @@ pub struct State {
     pub sorts: Vec<Sort>,
     /// Those that go on, and those that late labels may still add to.
     pub incidents: Vec<Ongoing>,
+    /// What is remembered for the budget of false alarms, where there is one.
+    pub surprises: Option<Surprises>,
 }
 
 impl Default for State {
@@ -150,6 +155,7 @@ impl Default for State {
             matured: Time::MIN,
             sorts: Vec::new(),
             incidents: Vec::new(),
+            surprises: None,
         }
     }
 }
@@ -258,6 +264,11 @@ impl Engine {
     pub fn lacking(&self, model: &str) -> impl Iterator<Item = (&AlertKey, Lack)> {
         let lacking = self.monitors.get(model).into_iter().flat_map(|watched| &watched.memory.lacking);
         lacking.map(|(key, lack)| (key, *lack))
+    }
+
+    /// How a model's budget of false alarms stands, if it has one.
+    pub fn account(&mut self, model: &str) -> Option<Account> {
+        self.monitors.get_mut(model)?.account()
     }
 
     /// How far each partition of a model has been counted, and whether it is waited for.

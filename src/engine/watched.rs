@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::history::{Groups, History};
 use super::judge::{Judged, judge};
 use super::rules::Memory;
-use super::{Effect, Known, LearntKey, Start, State};
+use super::{Effect, Known, LearntKey, Start, State, Surprises};
+use crate::budget::{Account, Measured};
 use crate::join::Join;
 use crate::monitor::{Monitor, Source};
 use crate::null::Nulls;
@@ -38,6 +39,9 @@ pub(super) struct Watched {
     history: History,
     pub published: Time,
     pub memory: Memory,
+    pub surprises: Option<Surprises>,
+    /// The rate of false alarms, and when it was measured.
+    measured: Option<(Time, Option<Measured>)>,
     /// What does not have to outlive the process, since it would come out the same.
     pub nulls: Nulls,
 }
@@ -69,6 +73,7 @@ impl Watched {
             let (sorts, ledger) = (start.state.sorts, start.ledger);
             Join::new(&monitor.model, labels.wait, &monitor.windowing, ledger, sorts, start.delays)
         });
+        let surprises = Surprises::resume(start.state.surprises, &monitor, start.reference.as_deref());
         Watched {
             monitor,
             given,
@@ -89,6 +94,8 @@ impl Watched {
                 incidents: start.state.incidents,
                 ..Memory::default()
             },
+            surprises,
+            measured: None,
             nulls: Nulls::default(),
         }
     }
@@ -102,7 +109,14 @@ impl Watched {
             matured: self.matured,
             sorts: self.join.as_ref().map(|join| join.sorts().to_vec()).unwrap_or_default(),
             incidents: self.memory.incidents.clone(),
+            surprises: self.surprises.clone(),
         }
+    }
+
+    pub fn account(&mut self) -> Option<Account> {
+        let surprises = self.surprises.as_ref()?;
+        surprises.measure(self.published, self.monitor.windowing.size, &mut self.measured);
+        Some(surprises.account(self.published, self.measured.and_then(|(_, measured)| measured)))
     }
 
     /// Whether it wants anything of a topic.
@@ -272,8 +286,8 @@ impl Watched {
         }
         self.history.compare(&self.monitor, window, &mut groups);
         let labels = self.labels(window);
-        let (nulls, memory) = (&mut self.nulls, &mut self.memory);
-        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory }));
+        let (nulls, memory, surprises) = (&mut self.nulls, &mut self.memory, self.surprises.as_mut());
+        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory, surprises }));
     }
 
     /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.

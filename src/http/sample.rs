@@ -107,6 +107,7 @@ pub fn monitor() -> Monitor {
         },
         measures: vec![],
         judging: Default::default(),
+        budget: None,
         rules: vec![Arc::new(rule)],
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::sample::{event, measurement, monitor, view};
 use super::*;
 use crate::audit::Head;
+use crate::budget::Account;
 use crate::measurement::Measurement;
 use crate::monitor::{Against, Season};
 use crate::notice::Notice;
@@ -178,6 +179,8 @@ async fn status_and_monitors_say_what_the_daemon_said() {
     view.waiting_for(vec![]);
     view.lag(&partition, 17);
     view.watermark("credit", Time(3_600_000));
+    let budget = "2 pages per 30d".parse().expect("a budget");
+    view.account("credit", Some(Account { budget, spent: 1, left: 1.0, measured: None }));
     view.reference("credit", "", "", &Reference::build("credit.parquet", &[], &[], 100));
     view.measured(&[measurement("psi", "income", Some(0.31))]);
     let status = get(&view, "/api/v1/status").await.json();
@@ -190,6 +193,8 @@ async fn status_and_monitors_say_what_the_daemon_said() {
     assert_eq!(credit["window"], "1h every 5m, rows up to 2m late");
     assert_eq!(credit["reference"], "credit.parquet");
     assert_eq!(credit["watermark"], "1970-01-01T01:00:00Z");
+    let budget = json!({"budget": "2 pages per 30d", "spent": 1, "left": 1.0, "measured": null});
+    assert_eq!(credit["budget"], budget);
     assert_eq!(credit["references"][0]["name"], "credit.parquet");
     assert_eq!(credit["versions"][0]["rows"], 48_213);
     view.revoked(&partition);

@@ -140,6 +140,11 @@ impl Bins {
         self.counts.iter().map(move |&(r, c)| (share(r, self.n_reference), share(c, self.n_current)))
     }
 
+    /// The sum over bins by which their shares have parted; the table has it as PSI.
+    pub fn stability_index(&self) -> f64 {
+        self.smoothed().map(|(r, c)| (c - r) * (c / r).ln()).sum::<f64>().max(0.0)
+    }
+
     /// Pearson's chi-squared statistic, over the pooled bins, of the hypothesis that both samples have the same shares.
     pub fn chi_squared(&self) -> f64 {
         let sizes = self.n_reference as f64 * self.n_current as f64;

@@ -19,35 +19,58 @@ pub const ROW: Statistic = Statistic {
     compute,
 };
 
+/// A shift that has a sign, in standard deviations of the reference.
+pub struct Shift {
+    pub value: f64,
+    /// How many values the reference and the window have.
+    n: f64,
+    m: f64,
+    /// What each of them adds to the square of the standard error.
+    error_r: f64,
+    error_c: f64,
+}
+
+impl Shift {
+    pub fn of(case: &Case) -> Result<Shift, Undefined> {
+        let numbers = case.two_numeric()?;
+        let (reference, current) = (numbers.reference, numbers.current);
+        if reference.infinite > 0 || current.infinite > 0 {
+            return Err(Undefined::Infinite);
+        }
+        let (n, m) = numbers.sizes();
+        if m < 2 {
+            return Err(Undefined::TooFewRows { n: m, least: 2 });
+        }
+        if reference.min == reference.max {
+            return Err(Undefined::ReferenceIsConstant);
+        }
+        let (n, m) = (n as f64, m as f64);
+        let deviation = reference.standard_deviation().ok_or(Undefined::TooLarge)?;
+        let deviation_c = current.standard_deviation().ok_or(Undefined::TooLarge)?;
+        if deviation == 0.0 {
+            return Err(Undefined::ReferenceIsConstant);
+        }
+        // Both are counted from one origin: the difference of two means far from zero would lose digits.
+        let from_origin = reference.mean_from_origin().zip(current.mean_from_origin()).ok_or(Undefined::TooLarge)?;
+        let value = (from_origin.1 - from_origin.0) / deviation;
+        if !value.is_finite() {
+            return Err(Undefined::TooLarge);
+        }
+        // In deviations of the reference, so that no square is too large or too small for a double.
+        let (error_r, error_c) = (1.0 / n, (deviation_c / deviation).powi(2) / m);
+        Ok(Shift { value, n, m, error_r, error_c })
+    }
+
+    /// The square of its standard error.
+    pub fn error(&self) -> f64 {
+        self.error_r + self.error_c
+    }
+}
+
 fn compute(case: &Case) -> Answer {
-    let numbers = case.two_numeric()?;
-    let (reference, current) = (numbers.reference, numbers.current);
-    if reference.infinite > 0 || current.infinite > 0 {
-        return Err(Undefined::Infinite);
-    }
-    let (n, m) = numbers.sizes();
-    if m < 2 {
-        return Err(Undefined::TooFewRows { n: m, least: 2 });
-    }
-    if reference.min == reference.max {
-        return Err(Undefined::ReferenceIsConstant);
-    }
-    let (n, m) = (n as f64, m as f64);
-    let deviation = reference.standard_deviation().ok_or(Undefined::TooLarge)?;
-    let deviation_c = current.standard_deviation().ok_or(Undefined::TooLarge)?;
-    if deviation == 0.0 {
-        return Err(Undefined::ReferenceIsConstant);
-    }
-    // Both are counted from one origin: the difference of two means far from zero would lose digits.
-    let from_origin = reference.mean_from_origin().zip(current.mean_from_origin()).ok_or(Undefined::TooLarge)?;
-    let shift = (from_origin.1 - from_origin.0).abs();
-    let value = shift / deviation;
-    if !value.is_finite() {
-        return Err(Undefined::TooLarge);
-    }
-    // In deviations of the reference, so that no square is too large or too small for a double.
-    let (error_r, error_c) = (1.0 / n, (deviation_c / deviation).powi(2) / m);
-    let error = error_r + error_c;
+    let shift = Shift::of(case)?;
+    let Shift { n, m, error_r, error_c, .. } = shift;
+    let (value, error) = (shift.value.abs(), shift.error());
     let degrees = (error * error) / (error_r * error_r / (n - 1.0) + error_c * error_c / (m - 1.0));
     // An error too large for a double is of a window whose spread hides any shift.
     let p_value = if degrees.is_finite() { student_two_sided(value / error.sqrt(), degrees) } else { 1.0 };

@@ -64,6 +64,7 @@ pub mod regression;
 pub mod roc_auc;
 pub mod rows;
 pub mod rows_per_second;
+pub mod surprise;
 pub mod total_variation;
 pub mod two_proportion_z;
 pub mod unseen_rate;
@@ -120,6 +121,7 @@ use kolmogorov::{kolmogorov_quantile, kolmogorov_sf, kuiper_quantile, kuiper_sf}
 use levels::{Level, Levels};
 use limits::{Moments, anderson_darling_sf, cramer_von_mises_sf};
 use matrix::{Gradient, Matrix};
+use mean_shift::Shift;
 use mover::{Bounded, errors_of, pairs_of};
 pub use outcomes::{Asked, Choices, Group, Needs, Of, Outcomes, Task};
 #[cfg(test)]
@@ -349,6 +351,8 @@ pub enum Undefined {
     NoCondition,
     #[error("how long labels take is not known yet")]
     NoDelays,
+    #[error("nothing is remembered of earlier windows")]
+    NothingToGoBy,
 }
 
 /// Every statistic, in the order in which they are shown.
@@ -387,6 +391,7 @@ pub const ALL: &[&Statistic] = &[
     &cramers_v::ROW,
     &two_proportion_z::ROW,
     &fisher_exact::ROW,
+    &surprise::ROW,
     &coverage::COVERAGE,
     &coverage::EXPECTED_COVERAGE,
     &agreement::ACCURACY,

@@ -23,7 +23,6 @@ pub const ROW: Statistic = Statistic {
 
 fn compute(case: &Case) -> Answer {
     let bins = Bins::of(case)?;
-    let value: f64 = bins.smoothed().map(|(r, c)| (c - r) * (c / r).ln()).sum();
     let detectable = Some(bins.detectable(case.significance));
-    Ok(Reading { p_value: Some(bins.p_value()), detectable, ..Reading::exact(value.max(0.0)) })
+    Ok(Reading { p_value: Some(bins.p_value()), detectable, ..Reading::exact(bins.stability_index()) })
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::core::{Collector, Desc};
 use prometheus::{GaugeVec, IntCounterVec, Opts, Registry, TextEncoder, proto};
 
+use crate::budget::{Account, Measured};
 use crate::join::Fared;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
@@ -268,6 +269,23 @@ impl Telemetry {
             let count = counts.get(&(rule.name.as_str(), lack)).copied().unwrap_or(0);
             let labels = [&monitor.model, rule.name.as_str(), severity(rule.severity), lack.name()];
             self.set(table::UNKNOWN_CONDITIONS, &labels, count as f64);
+        }
+    }
+
+    /// How a model's budget of false alarms stands; `None` where it has none.
+    pub fn account(&self, model: &str, account: Option<&Account>) {
+        let Some(Account { spent, left, measured, .. }) = account else {
+            for metric in [table::FALSE_ALARM_BUDGET, table::FALSE_ALARMS_MEASURED] {
+                self.retain(metric, |labels| labels.get("model") != Some(model));
+            }
+            return;
+        };
+        self.set(table::FALSE_ALARM_BUDGET, &[model, "spent"], *spent as f64);
+        self.set(table::FALSE_ALARM_BUDGET, &[model, "left"], *left);
+        if let Some(Measured { pages, low, high, .. }) = measured {
+            for (bound, value) in [("estimate", pages), ("low", low), ("high", high)] {
+                self.set(table::FALSE_ALARMS_MEASURED, &[model, bound], *value);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::measurement::Family;
-use crate::stat::{self, Statistic};
+use crate::stat::{self, Null, Statistic};
 
 /// One row of the table: a metric family as Prometheus sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,17 @@ pub const ALERT_TRANSITIONS: Metric = counter(
     "Alerts that became pending, firing or resolved.",
 );
 pub const RETRAIN_REQUESTS: Metric = counter("tidegauge_retrain_requests_total", &["model"], "Retrains asked for.");
+pub const FALSE_ALARM_BUDGET: Metric = gauge(
+    "tidegauge_false_alarm_budget",
+    &["model", "part"],
+    "Pages of the budget that are spent within its time up to the last window, true alarms among them, or left.",
+);
+pub const FALSE_ALARMS_MEASURED: Metric = gauge(
+    "tidegauge_false_alarms_measured",
+    &["model", "bound"],
+    "Pages within the budget's time if nothing shifted, measured on past windows in another order: estimate, or the low \
+     or high end of its 95 % interval.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -215,6 +226,8 @@ pub const METRICS: &[Metric] = &[
     UNKNOWN_CONDITIONS,
     ALERT_TRANSITIONS,
     RETRAIN_REQUESTS,
+    FALSE_ALARM_BUDGET,
+    FALSE_ALARMS_MEASURED,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,
@@ -261,7 +274,8 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 fn measured(statistic: &'static Statistic) -> Measured {
     let stem = format!("tidegauge_{}_{}", statistic.family.name(), statistic.name);
     let name = if statistic.unit.is_empty() { stem.clone() } else { format!("{stem}_{}", statistic.unit) };
-    let p_value = (statistic.family == Family::Drift).then(|| {
+    let is_compared = statistic.family == Family::Drift && statistic.null != Null::Unknown;
+    let p_value = is_compared.then(|| {
         let help = format!("Probability of a {} at least this large if nothing has changed; 0 to 1.", statistic.name);
         gauge(format!("{stem}_p_value").leak(), SUBJECT, help.leak())
     });

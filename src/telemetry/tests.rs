@@ -227,6 +227,9 @@ fn eventful() -> Telemetry {
     telemetry.evaluated("credit", Time(1_767_225_601_500));
     telemetry.alerts(&monitor, []);
     telemetry.lacking(&monitor, []);
+    let budget = "2 pages per 30d".parse().expect("a budget");
+    let measured = Some(Measured { pages: 1.5, low: 0.5, high: 3.5, periods: 2.0 });
+    telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured }));
     telemetry.alerted(&event());
     telemetry.retrain_requested(&request());
     telemetry.notified("pager", false);
@@ -340,6 +343,7 @@ fn monitor() -> Monitor {
         },
         measures: vec![],
         judging: Default::default(),
+        budget: None,
         rules: vec![Arc::new(rule)],
     }
 }

@@ -59,7 +59,7 @@ prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/d
     --web.listen-address="$prometheus" --log.level=warn >"$folder/prometheus.log" 2>&1 &
 started+=($!)
 
-# All but the panel about notifications: the demo has no receivers.
+# All but the panels about notifications and budgets: the demo has no receivers, and no budget.
 expected=(
     "Breached now" "Alerts firing" "Rows per second" "Slowest watermark" "Oldest evaluation" "Consumer lag"
     "Configuration" "Copies" "Breached now, by figure" "Alerts pending and firing" "Breaches"

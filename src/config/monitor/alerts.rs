@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::measures::BUDGET;
 use super::outcomes;
 use crate::config::{Giver, Item, all, alternatives, hint, shown};
 use crate::measurement::Family;
@@ -11,7 +12,7 @@ use crate::rule::condition::{Condition, Name, Per, Subjects};
 use crate::rule::life::Patience;
 use crate::rule::{Retrain, Rule, Severity};
 use crate::schema::{Field, Role};
-use crate::stat;
+use crate::stat::{self, surprise};
 use crate::time::Span;
 
 /// What an alert rule can refer to. What is `None` is not known, and is then not asked.
@@ -129,6 +130,7 @@ fn check_measured(
         let hint = match (name.family, of_outcomes) {
             (_, Some(hint)) => hint,
             (Family::Attribution, _) => "write where they are as `attributions` under `schema`".to_owned(),
+            _ if name.family == surprise::ROW.family && name.statistic == surprise::ROW.name => BUDGET.to_owned(),
             _ if is_attribution(name) => format!("add `{}` to the `attributions` under `{family}`", name.statistic),
             _ => format!("add `{}` to the statistics under `{family}`", name.statistic),
         };

@@ -6,11 +6,14 @@ use crate::measurement::Family;
 use crate::monitor::{Correction, Judging, Measure};
 use crate::rule::condition::applies;
 use crate::schema::{Field, Role};
-use crate::stat::{self, On, Statistic};
+use crate::stat::{self, On, Statistic, surprise};
 
 /// What is measured of fields of one kind when the file does not say.
 const NUMERIC: [&str; 3] = ["ks", "psi", "wasserstein"];
 const CATEGORICAL: [&str; 3] = ["psi", "js_distance", "chi_squared"];
+
+/// What to write for surprises to be measured.
+pub const BUDGET: &str = "write `budget: 2 pages per 30d` into the monitor";
 
 /// The name of a statistic, and the value from which on it is a breach.
 pub type Threshold = (&'static str, f64);
@@ -23,6 +26,8 @@ pub struct Items<'a> {
     pub drift: Option<Item<'a>>,
     pub quality: Option<Item<'a>>,
     pub attribution: Option<Item<'a>>,
+    /// Whether it has a budget of false alarms, by which surprises are measured.
+    pub has_budget: bool,
 }
 
 /// What is measured of predictions and labels.
@@ -48,6 +53,7 @@ pub fn read(items: Items<'_>, outcomes: &OfOutcomes<'_>, fields: Option<&[Field]
     let (performance, estimate, fairness) = (outcomes.performance, outcomes.estimate, outcomes.fairness);
     let (fields, drift, quality, attribution) = (fields?, drift?, quality?, attribution?);
     let (performance, estimate, fairness) = (performance?, estimate?, fairness?);
+    let drift = Drift { has_budget: items.has_budget, ..drift };
     let measure = |field: Option<usize>, statistic: &'static Statistic| {
         let thresholds = match statistic.family {
             Family::Drift => drift.thresholds.as_slice(),
@@ -85,6 +91,7 @@ struct Drift {
     thresholds: Thresholds,
     significance: f64,
     judging: Judging,
+    has_budget: bool,
 }
 
 impl Default for Drift {
@@ -97,6 +104,7 @@ impl Default for Drift {
             thresholds: Vec::new(),
             significance: 0.001,
             judging: Judging::default(),
+            has_budget: false,
         }
     }
 }
@@ -109,6 +117,7 @@ impl Drift {
             _ => &self.categorical,
         };
         match statistic.family {
+            Family::Drift if surprise::is(statistic) => self.has_budget && field.role != Role::Attribution,
             Family::Drift => listed.contains(&statistic.name),
             _ => field.role != Role::Attribution,
         }
@@ -148,6 +157,7 @@ fn read_drift(item: Item<'_>) -> Option<Drift> {
         thresholds: thresholds?,
         significance,
         judging,
+        has_budget: default.has_budget,
     })
 }
 
@@ -161,13 +171,18 @@ fn read_thresholds(item: Item<'_>, family: Family) -> Option<Thresholds> {
 fn statistics(item: Item<'_>, kind: On) -> Option<Vec<&'static str>> {
     let items = item.list()?;
     let names = all(items.iter().map(|item| {
-        let applicable =
-            |row: &&&Statistic| row.family == Family::Drift && [kind, On::Valued, On::Field].contains(&row.on);
+        let applicable = |row: &&&Statistic| {
+            row.family == Family::Drift && [kind, On::Valued, On::Field].contains(&row.on) && !surprise::is(row)
+        };
         let known = || stat::ALL.iter().filter(applicable).map(|row| row.name);
         let name = item.text()?;
         let found = known().find(|known| *known == name);
         if found.is_none() {
             let message = match stat::find(Family::Drift, name) {
+                Some(row) if surprise::is(row) => {
+                    item.report(format!("`{name}` is measured where there is a budget"), Some(BUDGET.to_owned()));
+                    return None;
+                }
                 Some(row) if kind == On::Numeric => format!("`{}` does not apply to numeric fields", row.name),
                 Some(row) => format!("`{}` does not apply to categorical fields", row.name),
                 None => format!("unknown statistic `{}`", shown(name)),

@@ -2,6 +2,7 @@
 
 mod against;
 mod alerts;
+mod budget;
 mod fairness;
 mod labels;
 mod measures;
@@ -74,7 +75,10 @@ fn monitor(
         private: protected.as_deref().filter(|_| is_private).unwrap_or_default(),
     };
     let [drift, quality, attribution] = ["drift", "quality", "attribution"].map(|key| map.find(key));
-    let measures = measures::read(measures::Items { drift, quality, attribution }, &of_outcomes, fields);
+    let has_budget = map.find("budget").is_some();
+    let budget = map.maybe("budget", budget::read);
+    let items = measures::Items { drift, quality, attribution, has_budget };
+    let measures = measures::read(items, &of_outcomes, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
     let subjects = fairness.as_ref().zip(fields).map(|(fairness, fields)| {
         let attributes = fairness.iter().flat_map(|fairness| &fairness.grouping.attributes);
@@ -83,6 +87,9 @@ fn monitor(
     });
     let asks = alerts::Known { subjects: subjects.as_ref(), measures: asked, outcomes: known, receivers };
     let rules = map.or("alerts", Vec::new(), |item| alerts::read(item, &asks));
+    if let Some(rules) = &rules {
+        budget::check_asked(map, rules.iter().map(|rule| &**rule));
+    }
     let (reference, against, resolution) = reference?;
     let (measures, judging) = measures?;
     let (choices, _) = chosen?;
@@ -104,6 +111,7 @@ fn monitor(
         choices: Choices { min_group, ..choices },
         measures,
         judging,
+        budget: budget?,
         rules: rules?,
     })
 }

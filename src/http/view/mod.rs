@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AuditPage, ReadAudit};
+use crate::budget::{Account, Measured};
 use crate::engine::Ongoing;
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Against, Monitor, Season, Source};
@@ -59,6 +60,7 @@ struct ShownMonitor {
     source: String,
     references: BTreeMap<(String, String), ReferenceStatus>,
     watermark: Option<Time>,
+    account: Option<Account>,
 }
 
 /// What `/api/v1/status` says.
@@ -97,6 +99,8 @@ pub struct MonitorStatus {
     pub references: Vec<ReferenceStatus>,
     /// Event time that every partition has passed.
     pub watermark: Option<Time>,
+    /// The budget of false alarms, if it has one.
+    pub budget: Option<BudgetStatus>,
     pub versions: Vec<VersionStatus>,
 }
 
@@ -108,6 +112,18 @@ pub struct ReferenceStatus {
     pub name: String,
     pub hash: String,
     pub rows: u64,
+}
+
+/// How a budget of false alarms stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetStatus {
+    /// As it is written in the monitor.
+    pub budget: String,
+    /// Pages within the budget's time, true alarms among them.
+    pub spent: usize,
+    pub left: f64,
+    /// Pages within the budget's time if nothing shifted, as measured; `None` as long as too little was seen.
+    pub measured: Option<Measured>,
 }
 
 /// A version that was seen, and the latest window with all of its rows.
@@ -195,6 +211,13 @@ impl View {
         }
     }
 
+    /// How a model's budget of false alarms stands, if it has one.
+    pub fn account(&self, model: &str, account: Option<Account>) {
+        if let Some(monitor) = self.write().monitors.get_mut(model) {
+            monitor.account = account;
+        }
+    }
+
     pub fn lag(&self, partition: &Partition, rows: u64) {
         self.write().lags.insert(partition.clone(), rows);
     }
@@ -276,6 +299,7 @@ impl View {
             reference: monitor.source.clone(),
             references: monitor.references.values().cloned().collect(),
             watermark: monitor.watermark,
+            budget: monitor.account.as_ref().map(BudgetStatus::of),
             versions: shown.history.latest(model).filter_map(|window| VersionStatus::of(window)).collect(),
         };
         shown.monitors.iter().map(status).collect()
@@ -308,7 +332,15 @@ impl ShownMonitor {
         let known = known.filter(|known| known.source == source);
         let (references, watermark) = known.map(|known| (known.references, known.watermark)).unwrap_or_default();
         let topics = monitor.inputs.iter().map(|input| input.topic.clone()).collect();
-        ShownMonitor { topics, window: cut(&monitor.windowing), source, references, watermark }
+        let window = cut(&monitor.windowing);
+        ShownMonitor { topics, window, source, references, watermark, account: None }
+    }
+}
+
+impl BudgetStatus {
+    fn of(account: &Account) -> BudgetStatus {
+        let Account { budget, spent, left, measured } = *account;
+        BudgetStatus { budget: budget.to_string(), spent, left, measured }
     }
 }
 
