@@ -18,11 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::audit::{Act, What};
 use crate::config::{Config, Problems};
 use crate::http;
 use crate::notify::receiver::Receiver;
 use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
-use crate::rule::alert::stable_id;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use outlets::{Outbox, Outlets, Prepared, now};
@@ -78,8 +78,10 @@ where
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets = Outlets { store, telemetry, view, desk, again, letters, outbox, sequence };
-    announce(&config, &outlets);
+    let mut outlets =
+        Outlets { store, telemetry, view, desk, again, letters, outbox, sequence, config_hash: String::new() };
+    announce(&config, &mut outlets);
+    record(&outlets, What::Start { version: env!("CARGO_PKG_VERSION").to_owned() })?;
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
     outlets.telemetry.reloaded(now());
     tracing::info!(%address, monitors = config.monitors.len(), "running");
@@ -95,7 +97,8 @@ where
                 stop(pipeline, &mut outlets, ending).await?;
                 warn_of_what_stays(&config, &prepared.config);
                 config = prepared.config.clone();
-                announce(&config, &outlets);
+                announce(&config, &mut outlets);
+                record(&outlets, What::Reload { accepted: true, problems: 0 })?;
                 let receivers = std::mem::take(&mut prepared.receivers);
                 pipeline = Pipeline::start(*prepared, &outlets)?;
                 outlets.letters = post.reopen(receivers, &outlets.store, &outlets.outbox, told.clone()).await?;
@@ -107,6 +110,7 @@ where
     };
     tracing::info!("stopping");
     stop(pipeline, &mut outlets, ending).await?;
+    record(&outlets, What::Stop { reason: "it was asked to".to_owned() })?;
     drop(outlets);
     drop(told);
     let _ = stop_serving.send(());
@@ -158,7 +162,8 @@ async fn one_round<Load>(
 where
     Load: Fn() -> Result<Config, Problems>,
 {
-    let telemetry = outlets.telemetry.clone();
+    let (telemetry, store) = (outlets.telemetry.clone(), outlets.store.clone());
+    let refused = outlets.act(What::Reload { accepted: false, problems: 0 });
     let mut round = pin!(pipeline.round(outlets));
     let next = loop {
         let answer = tokio::select! {
@@ -166,11 +171,14 @@ where
             () = &mut *shutdown => break None,
             Some(answer) = reload.recv() => answer,
         };
-        let prepared = load().map_err(anyhow::Error::from).and_then(Prepared::new);
-        match prepared {
+        let loaded = load();
+        let problems = loaded.as_ref().err().map_or(1, |problems| problems.0.len() as u64);
+        match loaded.map_err(anyhow::Error::from).and_then(Prepared::new) {
             Ok(prepared) => break Some((Box::new(prepared), answer)),
             Err(error) => {
                 telemetry.reload_failed();
+                let what = What::Reload { accepted: false, problems };
+                store.record(vec![Act { at: now(), what, ..refused.clone() }]).context("write to the audit log")?;
                 tracing::error!("reload: the old rules stay\n{error:#}");
                 let _ = answer.send(Err(format!("{error:#}")));
             }
@@ -195,6 +203,11 @@ async fn stop(pipeline: Pipeline, outlets: &mut Outlets, ending: Ending) -> Resu
     })
 }
 
+/// Puts into the audit log what this program does of itself, in no step of the pipeline.
+fn record(outlets: &Outlets, what: What) -> Result<()> {
+    outlets.store.record(vec![outlets.act(what)]).context("write to the audit log")
+}
+
 /// Says what a reload does not change, so that nobody waits for it.
 fn warn_of_what_stays(before: &Config, after: &Config) {
     let changed = [
@@ -208,12 +221,13 @@ fn warn_of_what_stays(before: &Config, after: &Config) {
 }
 
 /// Says which monitors, topics and receivers there are, so that their series are there before anything happens to them.
-fn announce(config: &Config, outlets: &Outlets) {
+fn announce(config: &Config, outlets: &mut Outlets) {
+    outlets.config_hash = config.hash();
     let topics = &config.topics;
     let monitors = || config.monitors.iter().map(|monitor| &**monitor);
     outlets.telemetry.watching(monitors());
-    outlets.desk.configured(&config.route.silences);
-    outlets.view.watching(&stable_id(&[&format!("{config:?}")]), monitors());
+    outlets.desk.configured(&config.route.silences, &outlets.config_hash);
+    outlets.view.watching(&outlets.config_hash, monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
+use crate::audit::{Act, What};
 use crate::config::Config;
 use crate::http::{Desk, View};
 use crate::monitor::Monitor;
@@ -59,6 +60,15 @@ pub struct Outlets {
     pub outbox: Outbox,
     /// The sequence number of the next letter.
     pub sequence: u64,
+    /// What tells the configuration in force from others.
+    pub config_hash: String,
+}
+
+impl Outlets {
+    /// What this program does now of itself, for the audit log.
+    pub fn act(&self, what: What) -> Act {
+        Act { at: now(), who: "tidegauge".to_owned(), config_hash: self.config_hash.clone(), what }
+    }
 }
 
 /// The letters that are stored and still to be delivered. Clones share it.

@@ -13,6 +13,7 @@ use super::counting::{Counting, Told};
 use super::offsets::{Lane, commit_offsets};
 use super::outlets::{Outlets, Prepared, now};
 use super::round::Round;
+use crate::audit::What;
 use crate::config::Config;
 use crate::engine::{Engine, Event, Known, Start};
 use crate::monitor::Monitor;
@@ -21,6 +22,7 @@ use crate::notify::publisher::{Attempt, Publisher};
 use crate::notify::{self, Letter};
 use crate::pane::{Pane, Partition};
 use crate::plan::{Subscriber, TopicPlan, topics};
+use crate::reference::Reference;
 use crate::route::Router;
 use crate::rule::alert::AlertEvent;
 use crate::shard::{Learnt, Report};
@@ -76,6 +78,7 @@ impl Pipeline {
         let Prepared { config, references, publisher, .. } = prepared;
         let mut subscribers = Vec::new();
         let (mut starts, mut learnt) = (Vec::new(), Vec::new());
+        let (mut compared, mut acts) = (outlets.store.references().context("read the store")?, Vec::new());
         for (monitor, reference) in config.monitors.iter().zip(references) {
             let kept = outlets.store.monitor(&monitor.model).context("read the store")?;
             for (key, reference) in &kept.learnt {
@@ -86,6 +89,8 @@ impl Pipeline {
             }
             if let Some(reference) = &reference {
                 outlets.view.reference(&monitor.model, "", "", reference);
+                let from = compared.remove(&(monitor.model.clone(), String::new(), String::new())).unwrap_or_default();
+                acts.extend((from != reference.hash).then(|| outlets.act(changed(&monitor.model, from, reference))));
             }
             for (key, reference) in &kept.learnt {
                 outlets.view.reference(&monitor.model, &key.version, &key.topic, reference);
@@ -96,6 +101,7 @@ impl Pipeline {
             let ledger = outlets.store.clone();
             starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks, delays, ledger });
         }
+        outlets.store.record(acts).context("write to the audit log")?;
         let topics = topics(&subscribers);
         let plan = |topic| TopicPlan::new(topic, &subscribers, config.limits.versions);
         let plans: Vec<TopicPlan> = topics.iter().map(plan).collect();
@@ -407,6 +413,12 @@ impl Pipeline {
         .await
         .context("leave the consumer group")
     }
+}
+
+/// All versions of a model are compared with another reference from now on.
+fn changed(model: &str, from: String, to: &Reference) -> What {
+    let (version, topic) = (String::new(), String::new());
+    What::Reference { model: model.to_owned(), version, topic, from, to: to.hash.clone() }
 }
 
 /// Whom the rule of an alert names; `None` when there is no such rule.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::outlets::{Outlets, now};
+use crate::audit::What;
 use crate::config::Config;
 use crate::engine::{Effect, LearntKey};
 use crate::notify::event::{self, Record};
@@ -52,6 +53,13 @@ impl Round {
                 );
                 outlets.view.reference(&learnt.model, &learnt.version, &learnt.topic, &known.reference);
                 self.touched.insert(learnt.model.clone());
+                self.commit.audit.push(outlets.act(What::Reference {
+                    model: learnt.model.to_string(),
+                    version: learnt.version.to_string(),
+                    topic: learnt.topic.to_string(),
+                    from: String::new(),
+                    to: known.reference.hash.clone(),
+                }));
                 self.commit.learnt.push((learnt.clone(), known.reference));
                 self.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));
             }
@@ -68,6 +76,7 @@ impl Round {
         self.has_alerts = true;
         log(alert);
         outlets.telemetry.alerted(alert);
+        self.commit.audit.push(outlets.act(alert.into()));
         self.records.push(event::alert(&config.kafka.group, alert).record(&config.topics.alerts));
         router.take(alert, now());
         outlets.view.alerted(alert);
@@ -84,6 +93,7 @@ impl Round {
             "retrain requested"
         );
         outlets.telemetry.retrain_requested(request);
+        self.commit.audit.push(outlets.act(request.into()));
         self.records.push(event::retrain(&config.kafka.group, request).record(&config.topics.retrain));
     }
 }

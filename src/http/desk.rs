@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::api::{Failure, bad, data};
 use super::probe::is_foreign;
+use crate::audit::{Act, Change, What};
 use crate::notify::{Letter, LetterId};
 use crate::route::{Matcher, Silence};
 use crate::rule::alert::stable_id;
@@ -37,6 +38,8 @@ struct Shared {
 struct Silences {
     made: BTreeMap<String, Silence>,
     configured: Vec<Silence>,
+    /// What tells the configuration in force from others.
+    config_hash: String,
 }
 
 impl Desk {
@@ -58,9 +61,10 @@ impl Desk {
         self.0.silences.read().unwrap_or_else(PoisonError::into_inner).made.values().cloned().collect()
     }
 
-    /// These are those of the configuration, which are shown and cannot be ended here.
-    pub fn configured(&self, silences: &[Silence]) {
-        self.0.silences.write().unwrap_or_else(PoisonError::into_inner).configured = silences.to_vec();
+    /// These are those of the configuration in force, which are shown and cannot be ended here.
+    pub fn configured(&self, silences: &[Silence], config_hash: &str) {
+        let mut known = self.0.silences.write().unwrap_or_else(PoisonError::into_inner);
+        (known.configured, known.config_hash) = (silences.to_vec(), config_hash.to_owned());
     }
 
     fn is_configured(&self, id: &str) -> bool {
@@ -73,10 +77,14 @@ impl Desk {
     }
 
     /// Makes a silence durable, and then lets it be.
-    async fn keep(&self, silence: Silence) -> Result<(), Failure> {
+    async fn keep(&self, silence: Silence, change: Change, who: String) -> Result<(), Failure> {
         let shared = self.0.clone();
         stored(move || {
-            shared.store.silence(&silence)?;
+            let config_hash = shared.silences.read().unwrap_or_else(PoisonError::into_inner).config_hash.clone();
+            let matchers: Vec<String> = silence.matchers.iter().map(Matcher::to_string).collect();
+            let (id, comment) = (silence.id.clone(), silence.comment.clone());
+            let what = What::Silence { id, change, matchers: matchers.join(", "), until: silence.ends_at, comment };
+            shared.store.silence(&silence, Act { at: now(), who, config_hash, what })?;
             let mut silences = shared.silences.write().unwrap_or_else(PoisonError::into_inner);
             silences.made.insert(silence.id.clone(), silence);
             Ok(())
@@ -177,7 +185,8 @@ pub(super) async fn make_silence(
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
     let silence = wanted.silence(now()).map_err(bad)?;
     let made = (StatusCode::CREATED, Json(serde_json::json!({"data": {"id": silence.id}})));
-    desk.keep(silence).await?;
+    let who = silence.created_by.clone();
+    desk.keep(silence, Change::Created, who).await?;
     Ok(made.into_response())
 }
 
@@ -196,7 +205,7 @@ pub(super) async fn end_silence(
     let now = now();
     let ends_at = silence.ends_at.min(now);
     let ended = Silence { starts_at: silence.starts_at.min(ends_at), ends_at, ..silence };
-    desk.keep(ended).await?;
+    desk.keep(ended, Change::Ended, who(&headers)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -244,6 +253,12 @@ pub(super) async fn send_again(
     // If nobody takes it any more, it is in the store for the next start.
     let _ = desk.0.again.send(letter.ok_or_else(|| missing("letter that was given up"))?);
     Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// Who asks, as far as they say so: whoever stands before this server and knows people may set the header.
+fn who(headers: &HeaderMap) -> String {
+    let user = headers.get("x-forwarded-user").and_then(|user| user.to_str().ok()).filter(|user| !user.is_empty());
+    user.unwrap_or("somebody").to_owned()
 }
 
 fn refuse_foreign(headers: &HeaderMap) -> Result<(), Failure> {

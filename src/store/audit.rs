@@ -1,12 +1,19 @@
 //! The audit log in the store: entries by their number, and apart from them the head.
 
+use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{Changes, Kind, Store, StoreError};
-use crate::audit::{Act, Entry, Hash, Head};
+use super::{Changes, Commit, Kind, Store, StoreError};
+use crate::audit::{Act, Entry, Hash, Head, What};
 
 /// The key of the head, in the part that is about the store.
 const HEAD: &[u8] = b"audit";
+
+/// The key of what each model was last compared with, beside it.
+const REFERENCES: &[u8] = b"references";
+
+/// What is compared: a model, its version and the topic; the latter two are empty where one reference is for all.
+type Measured = (String, String, String);
 
 /// Acts that have their place, and what the head becomes when they are on the disk. As long as this is there, nobody
 /// else adds any.
@@ -23,8 +30,20 @@ impl Placed<'_> {
 
 impl Store {
     /// Gives acts their places in the log.
-    pub(super) fn place(&self, acts: &[Act], changes: &mut Changes) -> Option<Placed<'_>> {
-        let first = acts.first()?;
+    pub(super) fn place(&self, acts: &[Act], changes: &mut Changes) -> Result<Option<Placed<'_>>, StoreError> {
+        let Some(first) = acts.first() else { return Ok(None) };
+        let references = acts.iter().filter_map(|act| match &act.what {
+            What::Reference { model, version, topic, to, .. } => Some((model, version, topic, to)),
+            _ => None,
+        });
+        let changed: Vec<(Measured, String)> = references
+            .map(|(model, version, topic, to)| ((model.clone(), version.clone(), topic.clone()), to.clone()))
+            .collect();
+        if !changed.is_empty() {
+            let mut references = self.references()?;
+            references.extend(changed);
+            changes.put(Kind::About, REFERENCES.to_vec(), &references);
+        }
         let head = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = *head;
         let mut put = |entry: Entry| {
@@ -39,7 +58,23 @@ impl Store {
             next = put(Entry::new(next, act.clone()));
         }
         changes.put(Kind::About, HEAD.to_vec(), &next.to_string());
-        Some(Placed { head, next })
+        Ok(Some(Placed { head, next }))
+    }
+
+    /// The hash of what each model's version was last compared with in a topic, as the log has it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn references(&self) -> Result<BTreeMap<Measured, String>, StoreError> {
+        Ok(self.get(Kind::About, REFERENCES)?.unwrap_or_default())
+    }
+
+    /// Puts acts into the log that belong to no other step.
+    ///
+    /// # Errors
+    /// When the store cannot be written to.
+    pub fn record(&self, acts: Vec<Act>) -> Result<(), StoreError> {
+        self.commit(&Commit { audit: acts, ..Commit::default() })
     }
 
     /// Finds where the log goes on. Where the head is damaged that is after the last entry that there is, so that none is

@@ -181,7 +181,7 @@ impl Store {
                 None => changes.delete(Kind::Routed, text_key(key)),
             }
         }
-        let placed = self.place(&commit.audit, &mut changes);
+        let placed = self.place(&commit.audit, &mut changes)?;
         self.write(changes, PersistMode::SyncAll)?;
         placed.into_iter().for_each(|placed| placed.written());
         Ok(())

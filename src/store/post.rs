@@ -4,8 +4,10 @@
 use fjall::PersistMode;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Placed;
 use super::key::{letter_key, text_key};
 use super::{Changes, Kind, Store, StoreError};
+use crate::audit::Act;
 use crate::notify::{Letter, LetterId};
 use crate::route::{self, Silence};
 use crate::time::Time;
@@ -73,11 +75,14 @@ impl Store {
         self.all(Kind::Routed, &[])
     }
 
-    /// Makes a silence durable, in place of the one with its id.
-    pub fn silence(&self, silence: &Silence) -> Result<(), StoreError> {
+    /// Makes a silence durable, in place of the one with its id, and that somebody did so.
+    pub fn silence(&self, silence: &Silence, act: Act) -> Result<(), StoreError> {
         let mut changes = Changes::default();
         changes.put(Kind::Silences, text_key(&silence.id), silence);
-        self.write(changes, PersistMode::SyncAll)
+        let placed = self.place(&[act], &mut changes)?;
+        self.write(changes, PersistMode::SyncAll)?;
+        placed.into_iter().for_each(Placed::written);
+        Ok(())
     }
 
     pub fn silences(&self) -> Result<Vec<Silence>, StoreError> {

@@ -405,7 +405,7 @@ fn change_all(store: &Store, n: i64) {
     let matchers = vec!["model = credit".parse().unwrap()];
     let (created_by, comment) = ("ada".into(), "moving".into());
     let silence = Silence { id: "s".into(), matchers, starts_at: Time(0), ends_at: Time(n), created_by, comment };
-    store.silence(&silence).unwrap();
+    store.silence(&silence, act(n)).unwrap();
 }
 
 #[test]

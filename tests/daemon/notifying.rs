@@ -5,6 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tidegauge::audit::{Entry, What, verify};
+use tidegauge::rule::State;
 use tidegauge::rule::alert::stable_id;
 
 use super::{BEGIN, Rows, WINDOW, end_of, monitor, write_reference};
@@ -77,6 +79,7 @@ fn no_alert_is_lost_or_new_when_it_is_killed_and_receivers_fail() {
     wait_until("people to know that it fires", || {
         people.told().last().is_some_and(|told| told.event["status"] == "firing")
     });
+    the_audit_log_has_each_change_once(&daemon, last);
     // Those of the dead receiver still wait, and hold up nothing else.
     let waiting = daemon.metric("tidegauge_outbox_messages", &[]);
     assert!(waiting >= Some(expected.len() as f64), "{waiting:?}");
@@ -106,6 +109,30 @@ fn each_was_told_in_order(hook: &Hook) {
             assert!(firing.contains(&alert.to_string()), "{alert} is over and had not begun");
         }
     }
+}
+
+/// What was changed is in the audit log, once and in order however often the daemon was killed, and the log is whole.
+fn the_audit_log_has_each_change_once(daemon: &Daemon, windows: i64) {
+    let mut lines: Vec<String> = Vec::new();
+    loop {
+        let (status, page) = daemon.get(&format!("/api/v1/audit?from={}", lines.len()));
+        assert_eq!(status, 200, "{page}");
+        if page.is_empty() {
+            break;
+        }
+        lines.extend(page.lines().map(str::to_owned));
+    }
+    let entries: Vec<Entry> = lines.iter().map(|line| Entry::from_json(line).expect("an entry")).collect();
+    verify(entries.iter().cloned().map(Ok), None, &[]).expect("the chain is whole");
+    let changes = entries.iter().filter_map(|entry| match &entry.what {
+        What::Alert { id, state, window_end, .. } => Some((id.clone(), *state, window_end.to_string())),
+        _ => None,
+    });
+    let state = |window| if drifts(window) { State::Firing } else { State::Resolved };
+    let expected: Vec<_> = (1..windows).map(|window| (event(window).0, state(window), end_of(window))).collect();
+    assert_eq!(changes.collect::<Vec<_>>(), expected);
+    let starts = entries.iter().filter(|entry| matches!(entry.what, What::Start { .. })).count();
+    assert!(starts > kills(8) / 2, "{starts}");
 }
 
 /// What becomes known with the row that completes a window is told at once.

@@ -16,6 +16,7 @@ use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
 use crate::monitor::Monitor;
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
+use crate::rule::alert::stable_id;
 use crate::{http, route, source, store};
 pub use rules::{in_folder, read as monitors_of, tests_in};
 
@@ -38,6 +39,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// What tells it from others, without saying what is in it.
+    pub fn hash(&self) -> String {
+        stable_id(&[&format!("{self:?}")])
+    }
+
     /// The daemon, as its receivers know it.
     pub fn origin(&self) -> Origin {
         Origin { group: self.kafka.group.clone(), external_url: self.external_url.clone() }
