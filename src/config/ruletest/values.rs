@@ -59,7 +59,7 @@ fn read(word: &str) -> Option<(Sample, f64, usize)> {
     let is_sign = |&(at, byte): &(usize, u8)| {
         at > 0 && matches!(byte, b'+' | b'-') && !matches!(head.as_bytes()[at - 1], b'e' | b'E')
     };
-    let (at, _) = head.bytes().enumerate().filter(is_sign).last()?;
+    let (at, _) = head.bytes().enumerate().rfind(is_sign)?;
     Some((Sample::Value(number(&head[..at])?), number(&head[at..])?, times))
 }
 
