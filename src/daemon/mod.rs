@@ -203,9 +203,12 @@ async fn stop(pipeline: Pipeline, outlets: &mut Outlets, ending: Ending) -> Resu
     })
 }
 
-/// Puts into the audit log what this program does of itself, in no step of the pipeline.
+/// Puts into the audit log what this program does of itself, in no step of the pipeline. The head goes to the program's
+/// own log, which is kept elsewhere: by it one can tell later that nothing was cut off or forged before.
 fn record(outlets: &Outlets, what: What) -> Result<()> {
-    outlets.store.record(vec![outlets.act(what)]).context("write to the audit log")
+    outlets.store.record(vec![outlets.act(what)]).context("write to the audit log")?;
+    tracing::info!(head = %outlets.store.audit_head(), "the audit log is kept");
+    Ok(())
 }
 
 /// Says what a reload does not change, so that nobody waits for it.
