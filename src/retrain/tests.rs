@@ -254,7 +254,7 @@ proptest! {
                         prop_assert!(recent <= guards.most_per_day as usize, "no more than so many a day");
                     }
                     Effect::Changed(run) if run.state == State::Failed && run.triggered.is_none() => {
-                        triggered.values_mut().for_each(|times| drop(times.remove(&run.id)));
+                        triggered.values_mut().for_each(|times| times.retain(|id, _| *id != run.id));
                     }
                     _ => {}
                 }
