@@ -5,6 +5,7 @@ mod offsets;
 mod outlets;
 mod pipeline;
 mod resending;
+mod retraining;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,8 +26,10 @@ use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::rule::alert::stable_id;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
+use crate::trigger::Action;
 use outlets::{Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
+use retraining::{Retraining, Tools};
 
 /// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
 /// store and the log.
@@ -66,15 +69,19 @@ where
         .with_context(|| format!("listen on {}", config.http.listen))?;
     let address = listener.local_addr().context("listen")?;
     let (stop_serving, serving_stops) = oneshot::channel::<()>();
-    let server = tokio::spawn(http::serve(listener, http::router(view.clone()), async {
+    let (desk, asked) = http::Desk::new();
+    let server = tokio::spawn(http::serve(listener, http::router(view.clone(), desk.clone()), async {
         let _ = serving_stops.await;
     }));
     let (told, delivered) = mpsc::unbounded_channel();
     let outbox = Outbox::new(telemetry.clone());
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
+    let tools = Tools { store: store.clone(), telemetry: telemetry.clone(), desk };
+    let mut retraining = retraining(&config, std::mem::take(&mut prepared.actions), &tools, asked)?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets = Outlets { store, telemetry, view, letters, outbox, sequence };
+    let retrains = retraining.requests.clone();
+    let mut outlets = Outlets { store, telemetry, view, letters, retrains, outbox, sequence };
     announce(&config, &outlets);
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
     outlets.telemetry.reloaded(now());
@@ -93,6 +100,9 @@ where
                 config = prepared.config.clone();
                 announce(&config, &outlets);
                 let receivers = std::mem::take(&mut prepared.receivers);
+                let actions = std::mem::take(&mut prepared.actions);
+                retraining = self::retraining(&config, actions, &tools, retraining.close().await?)?;
+                outlets.retrains = retraining.requests.clone();
                 pipeline = Pipeline::start(*prepared, &outlets)?;
                 outlets.letters = post.reopen(receivers, &outlets.store, &outlets.outbox, told.clone()).await?;
                 outlets.telemetry.reloaded(now());
@@ -107,7 +117,7 @@ where
     drop(told);
     let _ = stop_serving.send(());
     let ended = async {
-        post.close().await;
+        let (_, _) = tokio::join!(post.close(), retraining.close());
         let _ = clerk.await;
         let _ = server.await;
     };
@@ -203,6 +213,17 @@ fn announce(config: &Config, outlets: &Outlets) {
     outlets.view.watching(&stable_id(&[&format!("{config:?}")]), monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Retrains looked after as the configuration has it.
+fn retraining(
+    config: &Config,
+    actions: BTreeMap<String, Action>,
+    tools: &Tools,
+    asked: mpsc::Receiver<http::Asked>,
+) -> Result<Retraining> {
+    let guards = config.actions.iter().map(|(name, action)| (name.clone(), action.guards.clone())).collect();
+    Retraining::open(guards, actions, tools.clone(), asked)
 }
 
 /// The courier at work.

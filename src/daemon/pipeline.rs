@@ -22,6 +22,7 @@ use crate::notify::event::{self, Record};
 use crate::notify::publisher::{Attempt, Publisher};
 use crate::pane::{Pane, Partition};
 use crate::plan::{Subscriber, TopicPlan, topics};
+use crate::retrain::Run;
 use crate::rule::State;
 use crate::rule::alert::AlertEvent;
 use crate::shard::{Learnt, Report};
@@ -259,7 +260,8 @@ impl Pipeline {
                 }
                 outlets.view.alerted(&alert);
             }
-            Effect::Retrain(request) => {
+            Effect::Retrain(mut request) => {
+                request.link = self.config.origin().model(&request.model);
                 round.touched.insert(request.model.as_str().into());
                 tracing::warn!(
                     retrain = request.retrain,
@@ -272,6 +274,9 @@ impl Pipeline {
                 outlets.telemetry.retrain_requested(&request);
                 let told = event::retrain(&self.config.kafka.group, &request);
                 round.records.push(told.record(&self.config.topics.retrain));
+                if self.config.actions.contains_key(&request.retrain) {
+                    round.commit.runs.push(Run::requested(*request, now()));
+                }
             }
             Effect::Learnt { learnt, known } => {
                 tracing::info!(
@@ -356,6 +361,8 @@ impl Pipeline {
         for (key, learnt) in round.learnt {
             self.counting.learnt(key, learnt);
         }
+        // Whoever takes them ends only with the process, and finds them in the store next time.
+        round.commit.runs.drain(..).for_each(|run| drop(outlets.retrains.send(run)));
         outlets.outbox.add(&round.commit.letters);
         for letter in round.commit.letters {
             // The courier ends only with the process, and takes the letter from the store next time.

@@ -66,13 +66,13 @@ impl IntoResponse for Failure {
 }
 
 /// The parameters of a query, before anyone has looked at them.
-type Given = Result<Query<Vec<(String, String)>>, QueryRejection>;
+pub(super) type Given = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// The parameters of a query, each known and given once. One that is given but empty asks for what is empty.
-struct Parameters(BTreeMap<String, String>);
+pub(super) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    fn read(given: Given, known: &[&str]) -> Result<Parameters, Failure> {
+    pub(super) fn read(given: Given, known: &[&str]) -> Result<Parameters, Failure> {
         let Query(given) = given.map_err(|error| bad(error.body_text()))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in given {
@@ -87,12 +87,12 @@ impl Parameters {
         Ok(Parameters(parameters))
     }
 
-    fn text(&mut self, name: &str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
     /// One of the words by which a type is serialised.
-    fn word<T: DeserializeOwned>(&mut self, name: &str, words: &str) -> Result<Option<T>, Failure> {
+    pub(super) fn word<T: DeserializeOwned>(&mut self, name: &str, words: &str) -> Result<Option<T>, Failure> {
         let Some(value) = self.text(name) else { return Ok(None) };
         let word = serde_json::from_value(serde_json::Value::String(value.clone()));
         word.map(Some).map_err(|_| bad(format!("{name} is one of {words}, not {value:?}")))
@@ -150,10 +150,10 @@ impl Filter {
     }
 }
 
-fn data(data: impl Serialize) -> Response {
+pub(super) fn data(data: impl Serialize) -> Response {
     Json(BTreeMap::from([("data", data)])).into_response()
 }
 
-fn bad(message: String) -> Failure {
+pub(super) fn bad(message: String) -> Failure {
     Failure(StatusCode::BAD_REQUEST, message)
 }

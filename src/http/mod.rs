@@ -3,6 +3,7 @@
 mod api;
 mod page;
 mod probe;
+mod retrains;
 mod view;
 
 use std::future::{Future, IntoFuture};
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use api::Failure;
+pub use retrains::{Asked, Desk};
 pub use view::{MonitorStatus, PartitionStatus, ReferenceStatus, Reload, Status, VersionStatus, View};
 
 /// Where to listen.
@@ -41,7 +43,7 @@ const PAGE_POLICY: &str =
 static WRITERS: Semaphore = Semaphore::const_new(4);
 
 /// All that is served.
-pub fn router(view: View) -> Router {
+pub fn router(view: View, desk: Desk) -> Router {
     Router::new()
         .route("/", get(landing))
         .route("/metrics", get(metrics))
@@ -52,13 +54,14 @@ pub fn router(view: View) -> Router {
         .route("/api/v1/monitors", get(api::monitors))
         .route("/api/v1/measurements", get(api::measurements))
         .route("/api/v1/alerts", get(api::alerts))
+        .with_state(view)
+        .merge(retrains::routes().with_state(desk))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "there is nothing here; see / for what there is".to_owned()))
         .method_not_allowed_fallback(async || {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this is asked for with another method".to_owned())
         })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(map_response(hardened))
-        .with_state(view)
 }
 
 /// Serves until `shutdown` is done, then lets requests that are under way finish.

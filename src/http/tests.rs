@@ -262,7 +262,7 @@ async fn a_client_that_never_finishes_does_not_keep_the_server() {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let serving = tokio::spawn(serve_with(listener, router(view), shutdown, Duration::from_millis(50)));
+    let serving = tokio::spawn(serve_with(listener, router(view, Desk::new().0), shutdown, Duration::from_millis(50)));
     let mut slow = TcpStream::connect(address).await.expect("a connection");
     slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.expect("half a request");
     stop.send(()).expect("the server runs");
@@ -291,7 +291,7 @@ async fn get(view: &View, path: &str) -> Answer {
 async fn exchange(view: &View, request: &str) -> Answer {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address: SocketAddr = listener.local_addr().expect("an address");
-    let serving = tokio::spawn(serve(listener, router(view.clone()), std::future::pending()));
+    let serving = tokio::spawn(serve(listener, router(view.clone(), Desk::new().0), std::future::pending()));
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     let (first, rest) = request.split_once("\r\n").expect("a request line");
     let end = if rest.contains("\r\n\r\n") { "" } else { "\r\n" };

@@ -7,6 +7,7 @@ mod database;
 mod joined;
 mod key;
 mod ledger;
+mod runs;
 mod value;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::notify::event::Record;
 use crate::notify::{Letter, LetterId};
 use crate::pane::{Pane, Partition};
 use crate::reference::Reference;
+use crate::retrain::Run;
 use crate::time::Time;
 use database::open_database;
 use key::{Key, block_key, learnt_key, letter_key, model_key, pane_key, position_key, starting_at};
@@ -71,6 +73,8 @@ pub struct Commit {
     pub forgotten: Vec<(Arc<str>, Time)>,
     /// To be delivered.
     pub letters: Vec<Letter>,
+    /// Retrains that are asked for. One that is stored already stays as it is.
+    pub runs: Vec<Run>,
     /// What has changed in the joins, by model.
     pub joined: Vec<(Arc<str>, join::Changes)>,
     /// Records that are to be published when this is on the disk, in place of those of the step before.
@@ -162,6 +166,7 @@ impl Store {
         for letter in &commit.letters {
             changes.put(Kind::Letters, letter_key(&letter.id), letter);
         }
+        self.add_runs(&commit.runs, &mut changes)?;
         self.write(changes, PersistMode::SyncAll)
     }
 
@@ -391,10 +396,11 @@ enum Kind {
     Outcomes,
     Delays,
     Records,
+    Runs,
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::About,
         Kind::Positions,
         Kind::Panes,
@@ -406,6 +412,7 @@ impl Kind {
         Kind::Outcomes,
         Kind::Delays,
         Kind::Records,
+        Kind::Runs,
     ];
 
     fn name(self) -> &'static str {
@@ -421,6 +428,7 @@ impl Kind {
             Kind::Outcomes => "outcomes",
             Kind::Delays => "delays",
             Kind::Records => "records",
+            Kind::Runs => "runs",
         }
     }
 }

@@ -145,6 +145,11 @@ pub const ALERT_TRANSITIONS: Metric = counter(
     "Alerts that became pending, firing or resolved.",
 );
 pub const RETRAIN_REQUESTS: Metric = counter("tidegauge_retrain_requests_total", &["model"], "Retrains asked for.");
+pub const RETRAIN_TRANSITIONS: Metric = counter(
+    "tidegauge_retrain_transitions_total",
+    &["model", "state"],
+    "Runs of retrains that came to be held, triggered, succeeded and so on.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -209,6 +214,7 @@ pub const METRICS: &[Metric] = &[
     UNKNOWN_CONDITIONS,
     ALERT_TRANSITIONS,
     RETRAIN_REQUESTS,
+    RETRAIN_TRANSITIONS,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,
