@@ -29,7 +29,7 @@ use crate::telemetry::Telemetry;
 use crate::trigger::Action;
 use outlets::{Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
-use retraining::{Retraining, Tools};
+pub use retraining::{Retraining, Tools};
 
 /// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
 /// store and the log.
@@ -76,7 +76,7 @@ where
     let (told, delivered) = mpsc::unbounded_channel();
     let outbox = Outbox::new(telemetry.clone());
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
-    let tools = Tools { store: store.clone(), telemetry: telemetry.clone(), desk };
+    let tools = Tools { store: store.clone(), telemetry: telemetry.clone(), desk, schedule: Schedule::default() };
     let mut retraining = retraining(&config, std::mem::take(&mut prepared.actions), &tools, asked)?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);

@@ -38,6 +38,7 @@ pub struct Tools {
     pub store: Arc<Store>,
     pub telemetry: Telemetry,
     pub desk: Desk,
+    pub schedule: Schedule,
 }
 
 impl Retraining {
@@ -56,7 +57,7 @@ impl Retraining {
         let (requests, requested) = mpsc::unbounded_channel();
         let (triggers, coming) = mpsc::unbounded_channel();
         let (tell, told) = mpsc::unbounded_channel();
-        let dispatcher = Dispatcher { actions, schedule: Schedule::default() };
+        let dispatcher = Dispatcher { actions, schedule: tools.schedule.clone() };
         let dispatcher = tokio::spawn(dispatcher.run(coming, tell));
         tools.store.keep_runs(&effects).context("store the retrains")?;
         let clerk = Clerk { retrains, tools, triggers: Some(triggers) };

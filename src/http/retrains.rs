@@ -11,8 +11,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::{Failure, Given, Parameters, bad, data};
 use super::apart;
+use super::api::{Failure, Given, Parameters, bad, data};
 use crate::retrain::{self, Event, Refusal, Run};
 
 /// What somebody says of a run, and who is told what has become of it.

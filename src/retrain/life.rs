@@ -171,9 +171,8 @@ impl Retrains {
 
     fn tick(&mut self, now: Time) -> Vec<Effect> {
         let lost_after = |run: &Run| self.guards.get(&run.action).map_or(DAY, |guards| guards.lost_after);
-        let is_lost = |run: &&Run| {
-            matches!(run.state, State::Triggered | State::Started) && run.changed + lost_after(run) <= now
-        };
+        let is_lost =
+            |run: &&Run| matches!(run.state, State::Triggered | State::Started) && run.changed + lost_after(run) <= now;
         let lost: Vec<String> = self.runs.values().filter(is_lost).map(|run| run.id.clone()).collect();
         lost.iter().flat_map(|id| self.change(id, now, |run| run.state = State::Lost)).collect()
     }
@@ -199,7 +198,8 @@ impl Retrains {
     fn forget(&mut self, newest: &Run, now: Time) -> Vec<Effect> {
         let of_same = || self.runs.values().filter(|run| is_of_same(run, newest));
         let last = of_same().filter_map(|run| run.triggered).max();
-        let counts = |run: &Run| run.triggered.is_some_and(|triggered| now < triggered + DAY || Some(triggered) == last);
+        let counts =
+            |run: &Run| run.triggered.is_some_and(|triggered| now < triggered + DAY || Some(triggered) == last);
         let mut over: Vec<(Time, String)> = of_same()
             .filter(|run| run.state.is_over() && !counts(run) && run.id != newest.id)
             .map(|run| (run.changed, run.id.clone()))

@@ -136,9 +136,10 @@ fn what_nobody_took_keeps_nothing_away_and_what_is_lost_is_not_waited_for() {
     retrains.step(Event::Triggered { id: id(2), run: None }, Time(3));
     assert_eq!(retrains.step(Event::Tick, Time(DAY.0)), []);
     assert_eq!(stored(&retrains.step(Event::Tick, Time(3 + DAY.0))), [State::Lost]);
-    assert_eq!(stored(&retrains.step(Event::Succeeded { id: id(2), version: None }, Time(4 + DAY.0))), [
-        State::Succeeded
-    ]);
+    assert_eq!(
+        stored(&retrains.step(Event::Succeeded { id: id(2), version: None }, Time(4 + DAY.0))),
+        [State::Succeeded]
+    );
 }
 
 #[test]

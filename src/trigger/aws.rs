@@ -118,8 +118,7 @@ mod tests {
         assert_eq!(sorted, "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c");
         let case = signature("POST", &[host, ("my-header1", "VALUE1"), date]);
         assert_eq!(case, "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d");
-        let trim =
-            signature("GET", &[host, ("my-header1", " value1"), ("my-header2", " \"a   b   c\""), date]);
+        let trim = signature("GET", &[host, ("my-header1", " value1"), ("my-header2", " \"a   b   c\""), date]);
         assert_eq!(trim, "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736");
         // The token of the suite's case `post-sts-header-before`.
         let token = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYR\

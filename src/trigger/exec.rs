@@ -42,7 +42,8 @@ pub struct Exec {
 }
 
 /// What a command has of the environment of this process, whose secrets are none of its business.
-const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+const INHERITED: [&str; 9] =
+    ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// How often one that another process has begun is looked after.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// How many outputs are kept.

@@ -48,8 +48,18 @@ pub enum Auth {
     None,
     Bearer(Secret),
     /// A token is asked for before each attempt, at this path after the URL.
-    Login { path: String, username: Secret, password: Secret },
-    Aws { access_key: Secret, secret_key: Secret, session_token: Option<Secret>, region: String, service: String },
+    Login {
+        path: String,
+        username: Secret,
+        password: Secret,
+    },
+    Aws {
+        access_key: Secret,
+        secret_key: Secret,
+        session_token: Option<Secret>,
+        region: String,
+        service: String,
+    },
 }
 
 /// What the service's answers mean.
@@ -201,7 +211,9 @@ impl Http {
         let (path, username, password) = match &self.config.auth {
             Auth::None | Auth::Aws { .. } => return Ok(None),
             Auth::Bearer(token) => return Ok(Some(read("token", token)?)),
-            Auth::Login { path, username, password } => (path, read("username", username)?, read("password", password)?),
+            Auth::Login { path, username, password } => {
+                (path, read("username", username)?, read("password", password)?)
+            }
         };
         let malformed = || Unusable::malformed("URL", "a URL that begins with http:// or https://");
         let url = Url::parse(&format!("{}{path}", base.trim_end_matches('/'))).map_err(|_| malformed())?;
@@ -221,13 +233,7 @@ impl Http {
         Ok(Some(token.ok_or_else(|| Failure::passing(format!("{at} answered without a token")))?))
     }
 
-    fn authorize(
-        &self,
-        headers: &mut Vec<Header>,
-        url: &Url,
-        body: &str,
-        token: Option<&str>,
-    ) -> Result<(), Failure> {
+    fn authorize(&self, headers: &mut Vec<Header>, url: &Url, body: &str, token: Option<&str>) -> Result<(), Failure> {
         if let Some(token) = token {
             headers.push(("authorization".to_owned(), format!("Bearer {token}")));
         }

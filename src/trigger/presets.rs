@@ -123,12 +123,8 @@ pub fn kubeflow(service: Service, pipeline: &Pipeline) -> Config {
     if let Some(account) = &pipeline.service_account {
         body["service_account"] = literal(account).into();
     }
-    let look_up = LookUp {
-        path: question,
-        list: "/runs".to_owned(),
-        field: "display_name".to_owned(),
-        run: "run_id".to_owned(),
-    };
+    let look_up =
+        LookUp { path: question, list: "/runs".to_owned(), field: "display_name".to_owned(), run: "run_id".to_owned() };
     let path = "/apis/v2beta1/runs".to_owned();
     Config { run: pointer("/run_id"), look_up: Some(look_up), ..post(service, path, body) }
 }
@@ -201,8 +197,7 @@ pub fn sagemaker(service: Service, pipeline: &str) -> Config {
         again_says: ["ThrottlingException", "RequestLimitExceeded"].map(str::to_owned).into(),
         ..Answers::default()
     };
-    let mut config =
-        Config { answers, run: pointer("/PipelineExecutionArn"), ..post(service, "/".to_owned(), body) };
+    let mut config = Config { answers, run: pointer("/PipelineExecutionArn"), ..post(service, "/".to_owned(), body) };
     config.headers.insert("content-type".to_owned(), "application/x-amz-json-1.1".to_owned());
     config.headers.insert("x-amz-target".to_owned(), "SageMaker.StartPipelineExecution".to_owned());
     config

@@ -52,8 +52,7 @@ pub struct Filler {
 impl Filler {
     pub fn new(run: &Run) -> Filler {
         let request = &run.request;
-        let mut topics: Vec<String> =
-            request.offsets.iter().map(|range| range.partition.topic.to_string()).collect();
+        let mut topics: Vec<String> = request.offsets.iter().map(|range| range.partition.topic.to_string()).collect();
         topics.dedup();
         let context = context! {
             id => run.id.as_str(), name => name(run), action => run.action.as_str(),

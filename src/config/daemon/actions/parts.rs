@@ -13,16 +13,29 @@ use crate::trigger::template::VARIABLES;
 pub const RUN: Giver =
     Giver { name: "a run", variables: &VARIABLES, longest: 16_384, like: "\"{{ model }} {{ version }}\"" };
 
-/// A service with an address and maybe a token.
-pub fn service(map: &Map<'_>, url: Option<Secret>) -> Option<Service> {
-    let token = map.maybe("token", any_secret);
-    let (web, parameters) = (web(map), map.or("parameters", BTreeMap::new(), parameters));
-    let auth = token?.map_or(Auth::None, Auth::Bearer);
-    Some(Service { url: url?, web: web?, auth, parameters: parameters? })
+/// A service, of what is read of it.
+pub fn service(
+    map: &Map<'_>,
+    url: Option<Secret>,
+    auth: Option<Auth>,
+    parameters: Option<BTreeMap<String, String>>,
+) -> Option<Service> {
+    let web = web(map);
+    Some(Service { url: url?, web: web?, auth: auth?, parameters: parameters? })
+}
+
+/// A token, or none.
+pub fn token(map: &Map<'_>) -> Option<Auth> {
+    Some(map.maybe("token", any_secret)?.map_or(Auth::None, Auth::Bearer))
+}
+
+/// What the run is given.
+pub fn given(map: &Map<'_>) -> Option<BTreeMap<String, String>> {
+    map.or("parameters", BTreeMap::new(), parameters)
 }
 
 /// Templates by the name of a parameter.
-pub fn parameters(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+fn parameters(item: Item<'_>) -> Option<BTreeMap<String, String>> {
     let map = item.map()?;
     let parameters = all(map.entries().map(|(name, item, at)| {
         if name.len() > 256 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {

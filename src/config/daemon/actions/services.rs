@@ -1,12 +1,14 @@
 //! Reads the actions of services whose requests are known.
 
+use std::collections::BTreeMap;
+
 use super::super::receivers::parts::{any_secret, url};
-use super::parts::{RUN, service};
+use super::parts::{RUN, given, service, token};
 use crate::config::{Item, Map};
 use crate::notify::secret::Secret;
 use crate::trigger::Config;
 use crate::trigger::http::{self, Auth};
-use crate::trigger::presets::{self, Pipeline, Service};
+use crate::trigger::presets::{self, Pipeline};
 
 fn request(config: http::Config) -> Option<Config> {
     Some(Config::Http(Box::new(config)))
@@ -20,7 +22,7 @@ pub fn airflow(item: Item<'_>) -> Option<Config> {
     let map = item.map()?;
     let dag = map.need("dag", "retrain", text);
     let login = login(&map);
-    let service = service(&map, map.need("url", "https://airflow.example.com", url));
+    let service = service(&map, map.need("url", "https://airflow.example.com", url), token(&map), given(&map));
     let (login, mut service) = (login?, service?);
     match (login, &service.auth) {
         (Some(_), Auth::Bearer(_)) => {
@@ -52,7 +54,7 @@ fn login(map: &Map<'_>) -> Option<Option<Auth>> {
 pub fn databricks(item: Item<'_>) -> Option<Config> {
     let map = item.map()?;
     let job = map.need("job", "1234", |item| item.count(1..=u64::MAX));
-    let service = service(&map, map.need("url", "https://example.cloud.databricks.com", url));
+    let service = service(&map, map.need("url", "https://example.cloud.databricks.com", url), token(&map), given(&map));
     request(presets::databricks(service?, job?))
 }
 
@@ -66,13 +68,14 @@ pub fn argo_workflows(item: Item<'_>) -> Option<Config> {
     let namespace = map.need("namespace", "ml", text);
     let kind = map.or("kind", "WorkflowTemplate", |item| item.choice(&KINDS));
     let template = map.need("template", "retrain", text);
-    let service = service(&map, map.need("url", "https://argo.example.com", url));
+    let service = service(&map, map.need("url", "https://argo.example.com", url), token(&map), given(&map));
     request(presets::argo_workflows(service?, &namespace?, kind?, &template?))
 }
 
 pub fn argo_events(item: Item<'_>) -> Option<Config> {
     let map = item.map()?;
-    let service = service(&map, map.need("url", "http://retrain-eventsource-svc:12000/retrain", url));
+    let service =
+        service(&map, map.need("url", "http://retrain-eventsource-svc:12000/retrain", url), token(&map), given(&map));
     request(presets::argo_events(service?))
 }
 
@@ -84,7 +87,8 @@ pub fn kubeflow(item: Item<'_>) -> Option<Config> {
     let namespace = map.maybe("namespace", text);
     let service_account = map.maybe("service_account", text);
     let root = map.maybe("root", text);
-    let service = service(&map, map.need("url", "https://kubeflow.example.com/pipeline", url));
+    let service =
+        service(&map, map.need("url", "https://kubeflow.example.com/pipeline", url), token(&map), given(&map));
     let pipeline = Pipeline {
         id: id?,
         version: version?,
@@ -112,7 +116,7 @@ pub fn kubernetes_job(item: Item<'_>) -> Option<Config> {
         }
         Some(job)
     });
-    let service = service(&map, map.or("url", Secret::Given(URL.to_owned()), url));
+    let service = service(&map, map.or("url", Secret::Given(URL.to_owned()), url), token(&map), Some(BTreeMap::new()));
     request(presets::kubernetes_job(service?, &namespace?, job?))
 }
 
@@ -140,7 +144,8 @@ pub fn github(item: Item<'_>) -> Option<Config> {
         Some(event)
     });
     let is_named = map.or("named_by_id", false, |item| item.choice(&YES_OR_NO));
-    let service: Option<Service> = service(&map, map.or("url", Secret::Given(presets::GITHUB.to_owned()), url));
+    let service =
+        service(&map, map.or("url", Secret::Given(presets::GITHUB.to_owned()), url), token(&map), given(&map));
     let service = service?;
     if service.parameters.len() > MOST_KEYS {
         item.report(format!("`github` takes {MOST_KEYS} parameters at the most"), None);
@@ -166,16 +171,15 @@ pub fn sagemaker(item: Item<'_>) -> Option<Config> {
     let session_token = map.maybe("session_token", any_secret);
     let usual = region.as_deref().map(|region| Secret::Given(presets::sagemaker_url(region)));
     let url = map.find("url").map_or(usual, url);
-    let service = service(&map, url);
-    if let Some(token) = map.find("token") {
-        token.report("SageMaker takes no token", Some("leave it out: requests are signed with the keys".to_owned()));
-    }
-    let auth = Auth::Aws {
-        access_key: access_key?,
-        secret_key: secret_key?,
-        session_token: session_token?,
-        region: region?,
-        service: "sagemaker".to_owned(),
+    let auth = || {
+        Some(Auth::Aws {
+            access_key: access_key?,
+            secret_key: secret_key?,
+            session_token: session_token?,
+            region: region?,
+            service: "sagemaker".to_owned(),
+        })
     };
-    request(presets::sagemaker(Service { auth, ..service? }, &pipeline?))
+    let service = service(&map, url, auth(), given(&map));
+    request(presets::sagemaker(service?, &pipeline?))
 }
