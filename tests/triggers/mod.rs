@@ -2,6 +2,7 @@
 //! the services document, and that answer by a script.
 
 mod answers;
+mod desk;
 mod golden;
 mod killed;
 mod services;
