@@ -198,12 +198,15 @@ impl Files {
         self.tidy();
         let output = File::options().read(true).append(true).create_new(true).open(&self.output)?;
         output.try_lock().map_err(io::Error::from)?;
-        File::open(&self.folder)?.sync_all()?;
         Ok(output)
     }
 
+    /// Notes that the command was begun. All that takes time comes after its beginning: were this process killed between the
+    /// making of the files and that, the command would not be begun at all.
     fn begun(&self, pid: Option<u32>) {
-        if let Err(error) = fs::write(&self.pid, pid.unwrap_or(0).to_string()) {
+        let noted =
+            fs::write(&self.pid, pid.unwrap_or(0).to_string()).and_then(|()| File::open(&self.folder)?.sync_all());
+        if let Err(error) = noted {
             tracing::warn!(%error, "note that a command was begun");
         }
     }

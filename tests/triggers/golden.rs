@@ -85,7 +85,9 @@ fn kubeflow() {
 #[test]
 fn kubernetes_job() {
     let (seen, _) = sent("kubernetes_job");
-    let quoted = serde_json::to_string(&REQUEST.replace("KIND", "kubernetes_job")).expect("a text");
+    // As a text it has its fields in the order in which they are documented.
+    let request = r#"{"id":"0123456789abcdef0123456789abcdef","retrain":"kubernetes_job","model":"credit","version":"7","slice":"","alert":"FeatureDrift","condition":"drift.psi > 0.2","subjects":["income"],"window_start":"1970-01-01T00:00:00Z","window_end":"1970-01-01T01:00:00Z","evidence":[],"offsets":[{"first":10,"last":20,"partition":3,"topic":"credit.predictions"}],"reason":"FeatureDrift: income has psi 0.31 (threshold 0.2)","rows":5000,"labelled":1500,"coverage":0.3,"link":"https://tidegauge.example.com/#model-credit","quiet_until":"1970-01-02T00:00:00Z"}"#;
+    let quoted = serde_json::to_string(request).expect("a text");
     let body = r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"tidegauge-0123456789abcdef0123456789abcdef","namespace":"ml"},"spec":{"backoffLimit":0,"template":{"spec":{"containers":[{"args":["--model=credit"],"env":[{"name":"A","value":"b"},{"name":"TIDEGAUGE_REQUEST_ID","value":"0123456789abcdef0123456789abcdef"},{"name":"TIDEGAUGE_MODEL","value":"credit"},{"name":"TIDEGAUGE_VERSION","value":"7"},{"name":"TIDEGAUGE_SLICE","value":""},{"name":"TIDEGAUGE_REASON","value":"FeatureDrift: income has psi 0.31 (threshold 0.2)"},{"name":"TIDEGAUGE_WINDOW_START","value":"1970-01-01T00:00:00Z"},{"name":"TIDEGAUGE_WINDOW_END","value":"1970-01-01T01:00:00Z"},{"name":"TIDEGAUGE_LINK","value":"https://tidegauge.example.com/#model-credit"},{"name":"TIDEGAUGE_REQUEST","value":QUOTED}],"image":"example/train:1","name":"train"}],"restartPolicy":"Never"}}}}"#;
     assert_sent(&seen[0], "POST /apis/batch/v1/namespaces/ml/jobs", &body.replace("QUOTED", &quoted));
 }
