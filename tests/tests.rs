@@ -71,5 +71,8 @@ mod daemon;
 /// Receivers tell real peers: an SMTP server, an Alertmanager, and servers that hold them to what services document.
 mod receivers;
 
+/// Actions begin one run for each request, against servers that hold them to what services document.
+mod triggers;
+
 /// What tests of the running program share.
 mod support;

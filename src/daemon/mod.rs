@@ -5,6 +5,7 @@ mod offsets;
 mod outlets;
 mod pipeline;
 mod round;
+mod retraining;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,8 +26,10 @@ use crate::notify::receiver::Receiver;
 use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::trigger::Action;
 use outlets::{Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
+pub use retraining::{Retraining, Tools};
 
 /// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
 /// store and the log.
@@ -70,16 +73,37 @@ where
         .with_context(|| format!("listen on {}", config.http.listen))?;
     let address = listener.local_addr().context("listen")?;
     let (stop_serving, serving_stops) = oneshot::channel::<()>();
-    let server = tokio::spawn(http::serve(listener, http::router(view.clone(), desk.clone()), async {
-        let _ = serving_stops.await;
-    }));
+    let (retrain_desk, asked) = http::RetrainDesk::new();
+    let server =
+        tokio::spawn(http::serve(listener, http::router(view.clone(), desk.clone(), retrain_desk.clone()), async {
+            let _ = serving_stops.await;
+        }));
     let (told, delivered) = mpsc::unbounded_channel();
     let outbox = Outbox::new(telemetry.clone());
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
+    let tools = Tools {
+        store: store.clone(),
+        telemetry: telemetry.clone(),
+        desk: retrain_desk,
+        schedule: Schedule::default(),
+        config_hash: String::new(),
+    };
+    let mut retraining = retraining(&config, std::mem::take(&mut prepared.actions), &tools, asked)?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets =
-        Outlets { store, telemetry, view, desk, again, letters, outbox, sequence, config_hash: String::new() };
+    let retrains = retraining.requests.clone();
+    let mut outlets = Outlets {
+        store,
+        telemetry,
+        view,
+        desk,
+        again,
+        letters,
+        retrains,
+        outbox,
+        sequence,
+        config_hash: String::new(),
+    };
     announce(&config, &mut outlets);
     record(&outlets, What::Start { version: env!("CARGO_PKG_VERSION").to_owned() })?;
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
@@ -100,6 +124,9 @@ where
                 announce(&config, &mut outlets);
                 record(&outlets, What::Reload { accepted: true, problems: 0 })?;
                 let receivers = std::mem::take(&mut prepared.receivers);
+                let actions = std::mem::take(&mut prepared.actions);
+                retraining = self::retraining(&config, actions, &tools, retraining.close().await?)?;
+                outlets.retrains = retraining.requests.clone();
                 pipeline = Pipeline::start(*prepared, &outlets)?;
                 outlets.letters = post.reopen(receivers, &outlets.store, &outlets.outbox, told.clone()).await?;
                 outlets.telemetry.reloaded(now());
@@ -115,7 +142,7 @@ where
     drop(told);
     let _ = stop_serving.send(());
     let ended = async {
-        post.close().await;
+        let (_, _) = tokio::join!(post.close(), retraining.close());
         let _ = clerk.await;
         let _ = server.await;
     };
@@ -233,6 +260,17 @@ fn announce(config: &Config, outlets: &mut Outlets) {
     outlets.view.watching(&outlets.config_hash, monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Retrains looked after as the configuration has it.
+fn retraining(
+    config: &Config,
+    actions: BTreeMap<String, Action>,
+    tools: &Tools,
+    asked: mpsc::Receiver<http::Asked>,
+) -> Result<Retraining> {
+    let guards = config.actions.iter().map(|(name, action)| (name.clone(), action.guards.clone())).collect();
+    Retraining::open(guards, actions, Tools { config_hash: config.hash(), ..tools.clone() }, asked)
 }
 
 /// The courier at work.

@@ -16,9 +16,11 @@ use crate::notify::receiver::Receiver;
 use crate::notify::{Letter, LetterId};
 use crate::reference::Reference;
 use crate::replay;
+use crate::retrain::Run;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::time::Time;
+use crate::trigger::Action;
 
 /// A configuration with everything that could still turn out to be wrong with it, read and opened before anything that
 /// runs is touched.
@@ -28,11 +30,12 @@ pub struct Prepared {
     pub references: Vec<Option<Arc<Reference>>>,
     pub publisher: Publisher,
     pub receivers: BTreeMap<String, Receiver>,
+    pub actions: BTreeMap<String, Action>,
 }
 
 impl Prepared {
     /// # Errors
-    /// When a reference cannot be read, a receiver cannot be used, or librdkafka refuses its configuration.
+    /// When a reference cannot be read, a receiver or action cannot be used, or librdkafka refuses its configuration.
     pub fn new(config: Config) -> Result<Prepared> {
         let reference = |monitor: &Arc<Monitor>| {
             replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))
@@ -44,7 +47,12 @@ impl Prepared {
             let made = Receiver::new(receiver.clone(), &origin);
             receivers.insert(name.clone(), made.with_context(|| format!("set up the receiver {name}"))?);
         }
-        Ok(Prepared { config: Arc::new(config), references, publisher, receivers })
+        let mut actions = BTreeMap::new();
+        for (name, action) in &config.actions {
+            let made = Action::new(action.trigger.clone());
+            actions.insert(name.clone(), made.with_context(|| format!("set up the action {name}"))?);
+        }
+        Ok(Prepared { config: Arc::new(config), references, publisher, receivers, actions })
     }
 }
 
@@ -57,6 +65,8 @@ pub struct Outlets {
     /// Letters that were given up and are to be delivered after all.
     pub again: mpsc::UnboundedReceiver<Letter>,
     pub letters: mpsc::Sender<Letter>,
+    /// Takes retrains that are stored.
+    pub retrains: mpsc::UnboundedSender<Run>,
     pub outbox: Outbox,
     /// The sequence number of the next letter.
     pub sequence: u64,

@@ -231,6 +231,11 @@ mod tests {
                 first: 10,
                 last: 20,
             }],
+            reason: "FeatureDrift: income has psi 0.31 (threshold 0.2, p = 0.0004)".into(),
+            rows: 5000,
+            labelled: Some(1500),
+            coverage: Some(0.3),
+            link: "https://tidegauge.example.com/#model-credit".into(),
             quiet_until: Time(86_400_000),
         }
     }

@@ -161,6 +161,11 @@ pub const FALSE_ALARMS_MEASURED: Metric = gauge(
     "Pages within the budget's time if nothing shifted, measured on past windows in another order: estimate, or the low \
      or high end of its 95 % interval.",
 );
+pub const RETRAIN_TRANSITIONS: Metric = counter(
+    "tidegauge_retrain_transitions_total",
+    &["model", "state"],
+    "Runs of retrains that came to be held, triggered, succeeded and so on.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -228,6 +233,7 @@ pub const METRICS: &[Metric] = &[
     RETRAIN_REQUESTS,
     FALSE_ALARM_BUDGET,
     FALSE_ALARMS_MEASURED,
+    RETRAIN_TRANSITIONS,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,

@@ -301,6 +301,11 @@ fn request() -> RetrainRequest {
         window_end: Time(3_600_000),
         evidence: vec![],
         offsets: vec![],
+        reason: String::new(),
+        rows: 0,
+        labelled: None,
+        coverage: None,
+        link: String::new(),
         quiet_until: Time(0),
     }
 }

@@ -1,5 +1,6 @@
 //! Reads the daemon's own file, `tidegauge.yaml`, and every monitor that it names.
 
+mod actions;
 mod kafka;
 mod receivers;
 mod routing;
@@ -18,6 +19,7 @@ use crate::notify::origin::Origin;
 use crate::notify::receiver;
 use crate::rule::alert::stable_id;
 use crate::{http, route, source, store};
+pub use actions::Action;
 pub use rules::{in_folder, read as monitors_of, tests_in};
 
 /// All that the daemon needs to start: what each component is to be, and what they share.
@@ -31,6 +33,8 @@ pub struct Config {
     pub receivers: BTreeMap<String, receiver::Config>,
     /// How alerts find their receivers.
     pub route: route::Config,
+    /// What is done when a retrain of this name is due.
+    pub actions: BTreeMap<String, Action>,
     /// Where people reach the daemon's page, for links.
     pub external_url: Option<Url>,
     pub limits: Limits,
@@ -88,6 +92,9 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let names = receivers.map_or_else(|| Some(BTreeSet::new()), receivers::names);
     let receivers = receivers.map_or_else(|| Some(BTreeMap::new()), receivers::read);
     let route = routing::read(map, names.as_ref(), receivers.as_ref(), problems);
+    let written = store.as_ref().map(|store| store.path.as_path());
+    let acting = map.find("actions");
+    let actions = acting.map_or_else(|| Some(BTreeMap::new()), |item| actions::read(item, written));
     let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
     let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
@@ -95,6 +102,9 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let monitors = monitors(&rules, |file| read_monitor(Reader::open(file), names.as_ref()), problems);
     if let Some(topics) = &topics {
         refuse_loops(map, topics, &monitors);
+    }
+    if let Some((item, actions)) = acting.zip(actions.as_ref()) {
+        actions::refuse_unknown(item, actions, monitors.iter().map(|monitor| &**monitor));
     }
     Some(Config {
         kafka: kafka?,
@@ -104,6 +114,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         topics: topics?,
         receivers: receivers?,
         route: route?,
+        actions: actions?,
         external_url: external_url?,
         limits: limits?,
         workers: workers? as usize,
