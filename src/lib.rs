@@ -49,6 +49,7 @@ pub mod telemetry;
 // 6. Edges: the world outside.
 pub mod source;
 pub mod notify;
+pub mod mlflow;
 pub mod http;
 pub mod store;
 

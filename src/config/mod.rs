@@ -105,8 +105,8 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
 
 /// Whether a file is the daemon's, and not a monitor: its keys tell, or its name if there are none.
 pub fn is_daemon(file: &Path) -> bool {
-    const OF_DAEMON: [&str; 9] =
-        ["kafka", "rules", "http", "store", "topics", "receivers", "limits", "workers", "external_url"];
+    const OF_DAEMON: [&str; 10] =
+        ["kafka", "rules", "http", "store", "topics", "receivers", "limits", "workers", "external_url", "mlflow"];
     const OF_MONITOR: [&str; 6] = ["model", "inputs", "schema", "reference", "window", "alerts"];
     let reader = Reader::open(file);
     let count = |known: &[&str]| reader.keys().filter(|key| known.contains(key)).count();

@@ -4,6 +4,7 @@ mod counting;
 mod offsets;
 mod outlets;
 mod pipeline;
+mod registry;
 mod resending;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::store::Store;
 use crate::telemetry::Telemetry;
 use outlets::{Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
+use registry::{Followed, Following, Registry, Scribe};
 
 /// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
 /// store and the log.
@@ -49,14 +51,14 @@ pub struct Daemon<Load> {
 pub async fn run<Load>(
     daemon: Daemon<Load>,
     shutdown: impl Future<Output = ()>,
-    mut reload: mpsc::Receiver<http::Reload>,
+    reload: mpsc::Receiver<http::Reload>,
     ask_reload: mpsc::Sender<http::Reload>,
 ) -> Result<()>
 where
     Load: Fn() -> Result<Config, Problems>,
 {
     let Daemon { config, load, listening } = daemon;
-    let mut prepared = Prepared::new(config)?;
+    let mut prepared = Prepared::open(config, &Registry::default()).await?;
     let mut config = prepared.config.clone();
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
@@ -74,8 +76,13 @@ where
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets = Outlets { store, telemetry, view, letters, outbox, sequence };
+    let (promote, promoted) = mpsc::channel(1);
+    let scribe = Scribe::new(telemetry.clone());
+    let mut following = Following::new(scribe.clone(), view.hook().clone(), promote);
+    let mut outlets = Outlets { store, telemetry, view, letters, outbox, scribe, sequence };
     announce(&config, &outlets);
+    let mut registry = prepared.registry.clone();
+    following.go_on(&registry, &config.kafka.group);
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
     outlets.telemetry.reloaded(now());
     tracing::info!(%address, monitors = config.monitors.len(), "running");
@@ -83,18 +90,22 @@ where
         let _ = listening.send(address);
     }
     let mut shutdown = pin!(shutdown);
+    let mut asked = Asked { reload, promoted, load };
     let ending = loop {
-        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut reload, &load).await? {
+        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut asked, (&config, &registry)).await? {
             Turn::GoOn => {}
             Turn::End(ending) => break ending,
-            Turn::Reload { mut prepared, answer, ending } => {
+            Turn::Anew { mut prepared, answer, ending } => {
                 stop(pipeline, &mut outlets, ending).await?;
                 warn_of_what_stays(&config, &prepared.config);
                 config = prepared.config.clone();
                 announce(&config, &outlets);
+                registry = prepared.registry.clone();
+                following.go_on(&registry, &config.kafka.group);
                 let receivers = std::mem::take(&mut prepared.receivers);
                 pipeline = Pipeline::start(*prepared, &outlets)?;
                 outlets.letters = post.reopen(receivers, &outlets.store, &outlets.outbox, told.clone()).await?;
+                let Some(answer) = answer else { continue };
                 outlets.telemetry.reloaded(now());
                 tracing::info!(monitors = config.monitors.len(), "reloaded");
                 let _ = answer.send(Ok(()));
@@ -107,6 +118,7 @@ where
     drop(told);
     let _ = stop_serving.send(());
     let ended = async {
+        following.close().await;
         post.close().await;
         let _ = clerk.await;
         let _ = server.await;
@@ -119,12 +131,21 @@ where
 enum Turn {
     GoOn,
     End(Ending),
-    /// The pipeline is to be made anew of this.
-    Reload {
+    /// The pipeline is to be made anew of this, as somebody has asked for who may want an answer.
+    Anew {
         prepared: Box<Prepared>,
-        answer: http::Reload,
+        answer: Option<http::Reload>,
         ending: Ending,
     },
+}
+
+/// What the pipeline may be made anew for.
+struct Asked<Load> {
+    /// The configuration is to be read again.
+    reload: mpsc::Receiver<http::Reload>,
+    /// Models have newer references, and all else is to stay.
+    promoted: mpsc::Receiver<Vec<Followed>>,
+    load: Load,
 }
 
 /// The end of a pipeline: whether its last round was carried out to its end, and until when the rest has to be.
@@ -140,8 +161,8 @@ async fn one_round<Load>(
     pipeline: &mut Pipeline,
     outlets: &mut Outlets,
     shutdown: &mut (impl Future<Output = ()> + Unpin),
-    reload: &mut mpsc::Receiver<http::Reload>,
-    load: &Load,
+    asked: &mut Asked<Load>,
+    (config, registry): (&Config, &Registry),
 ) -> Result<Turn>
 where
     Load: Fn() -> Result<Config, Problems>,
@@ -152,11 +173,19 @@ where
         let answer = tokio::select! {
             outcome = &mut round => return outcome.map(|()| Turn::GoOn),
             () = &mut *shutdown => break None,
-            Some(answer) = reload.recv() => answer,
+            Some(answer) = asked.reload.recv() => answer,
+            Some(newer) = asked.promoted.recv() => match take_up(newer, config, registry, &telemetry) {
+                Some(prepared) => break Some((prepared, None)),
+                None => continue,
+            },
         };
-        let prepared = load().map_err(anyhow::Error::from).and_then(Prepared::new);
+        let loaded = (asked.load)().map_err(anyhow::Error::from);
+        let prepared = match loaded {
+            Ok(config) => Prepared::open(config, registry).await,
+            Err(error) => Err(error),
+        };
         match prepared {
-            Ok(prepared) => break Some((Box::new(prepared), answer)),
+            Ok(prepared) => break Some((Box::new(prepared), Some(answer))),
             Err(error) => {
                 telemetry.reload_failed();
                 tracing::error!("reload: the old rules stay\n{error:#}");
@@ -170,8 +199,23 @@ where
     finished.unwrap_or(Ok(()))?;
     Ok(match next {
         None => Turn::End(ending),
-        Some((prepared, answer)) => Turn::Reload { prepared, answer, ending },
+        Some((prepared, answer)) => Turn::Anew { prepared, answer, ending },
     })
+}
+
+/// The same configuration with newer references.
+fn take_up(newer: Vec<Followed>, config: &Config, registry: &Registry, telemetry: &Telemetry) -> Option<Box<Prepared>> {
+    let models: Vec<String> = newer.iter().map(|followed| followed.model().to_owned()).collect();
+    match Prepared::new(config.clone(), registry.with(newer)) {
+        Ok(prepared) => {
+            models.iter().for_each(|model| telemetry.promoted(model));
+            Some(Box::new(prepared))
+        }
+        Err(error) => {
+            tracing::error!(models = models.join(", "), "take up newer references: the old ones stay: {error:#}");
+            None
+        }
+    }
 }
 
 /// Ends a pipeline, cleanly if there is time.

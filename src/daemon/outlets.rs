@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
+use super::registry::{Registry, Scribe};
 use crate::config::Config;
 use crate::http::View;
 use crate::monitor::Monitor;
@@ -27,14 +28,24 @@ pub struct Prepared {
     pub references: Vec<Option<Arc<Reference>>>,
     pub publisher: Publisher,
     pub receivers: BTreeMap<String, Receiver>,
+    pub registry: Registry,
 }
 
 impl Prepared {
+    /// Opens what a configuration names; `in_use` is what there is of MLflow already.
+    ///
     /// # Errors
-    /// When a reference cannot be read, a receiver cannot be used, or librdkafka refuses its configuration.
-    pub fn new(config: Config) -> Result<Prepared> {
-        let reference = |monitor: &Arc<Monitor>| {
-            replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))
+    /// When a reference cannot be had or read, a receiver cannot be used, or librdkafka refuses its configuration.
+    pub async fn open(config: Config, in_use: &Registry) -> Result<Prepared> {
+        let registry = Registry::open(&config, in_use).await?;
+        Prepared::new(config, registry)
+    }
+
+    /// The same when the references that come from MLflow are there.
+    pub fn new(config: Config, registry: Registry) -> Result<Prepared> {
+        let reference = |monitor: &Arc<Monitor>| match registry.reference(&monitor.model) {
+            Some(reference) => Ok(Some(reference)),
+            None => replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model)),
         };
         let references = config.monitors.iter().map(reference).collect::<Result<_>>()?;
         let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
@@ -43,7 +54,7 @@ impl Prepared {
             let made = Receiver::new(receiver.clone(), &origin);
             receivers.insert(name.clone(), made.with_context(|| format!("set up the receiver {name}"))?);
         }
-        Ok(Prepared { config: Arc::new(config), references, publisher, receivers })
+        Ok(Prepared { config: Arc::new(config), references, publisher, receivers, registry })
     }
 }
 
@@ -54,6 +65,7 @@ pub struct Outlets {
     pub view: View,
     pub letters: mpsc::Sender<Letter>,
     pub outbox: Outbox,
+    pub scribe: Scribe,
     /// The sequence number of the next letter.
     pub sequence: u64,
 }

@@ -244,6 +244,7 @@ impl Pipeline {
                 let topic = &self.config.topics.measurements;
                 round.records.extend(measurements.iter().map(|measurement| event::measurement(topic, measurement)));
                 outlets.view.measured(&measurements);
+                outlets.scribe.measured(&measurements);
             }
             Effect::Alert(alert) => {
                 round.touched.insert(alert.model.as_str().into());

@@ -1,6 +1,7 @@
 //! HTTP: metrics, probes, the JSON API and a landing page.
 
 mod api;
+mod hook;
 mod page;
 mod probe;
 mod view;
@@ -52,6 +53,7 @@ pub fn router(view: View) -> Router {
         .route("/api/v1/monitors", get(api::monitors))
         .route("/api/v1/measurements", get(api::measurements))
         .route("/api/v1/alerts", get(api::alerts))
+        .route("/api/v1/mlflow/webhook", post(hook::receive).layer(DefaultBodyLimit::max(hook::LARGEST_BODY)))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "there is nothing here; see / for what there is".to_owned()))
         .method_not_allowed_fallback(async || {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this is asked for with another method".to_owned())

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use chrono::DateTime;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Proxy, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Method, Proxy, RequestBuilder, Response, StatusCode, Url, redirect};
 
 use super::attempt::{Failure, Unusable, causes, read};
 use super::secret::Secret;
@@ -73,6 +73,11 @@ impl Client {
         Ok(Client { config, client })
     }
 
+    /// A request with the headers that are always sent, and with `more`.
+    pub fn request(&self, method: Method, url: Url, more: &[(&str, String)]) -> Result<RequestBuilder, Unusable> {
+        Ok(self.client.request(method, url).headers(headers(&self.config, more)?))
+    }
+
     /// Makes one attempt to post; `more` are further headers.
     pub async fn post(
         &self,
@@ -118,13 +123,13 @@ fn headers(config: &Config, more: &[(&str, String)]) -> Result<HeaderMap, Unusab
 }
 
 /// As much of a URL as may be shown.
-fn place(url: &Url) -> String {
+pub fn place(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 async fn answer(place: &str, response: Response) -> Result<(), Failure> {
     let status = response.status();
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| until(value.to_str().ok()?));
+    let after = retry_after(&response);
     drain(response).await;
     let why = format!("{place} answered {status}");
     match status {
@@ -136,6 +141,11 @@ async fn answer(place: &str, response: Response) -> Result<(), Failure> {
         // A redirect is not followed: it could lead credentials to a place that nobody configured.
         _ => Err(Failure::Lasting { why }),
     }
+}
+
+/// How long whoever has answered wants us to wait.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    response.headers().get(RETRY_AFTER).and_then(|value| until(value.to_str().ok()?))
 }
 
 /// How long a receiver wants us to wait: seconds, or a date.

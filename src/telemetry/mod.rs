@@ -3,6 +3,7 @@
 //! [`METRICS`] is the table of all metrics; the methods of [`Telemetry`] say what happened. Nothing here reads a clock:
 //! callers say when. Names stay as they are and everything that users choose is in label values.
 
+mod mlflow;
 mod snapshot;
 mod table;
 
@@ -14,7 +15,7 @@ use prometheus::{GaugeVec, IntCounterVec, Opts, Registry, TextEncoder, proto};
 
 use crate::join::Fared;
 use crate::measurement::Measurement;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
 use crate::rows::Reason;
 use crate::rule::Severity;
@@ -96,6 +97,9 @@ impl Telemetry {
                 topics.insert(labels.topic.as_str());
                 table::JOINED.iter().for_each(|metric| self.count(*metric, &[&monitor.model], 0));
                 self.least_coverage().insert(monitor.model.clone(), labels.min_coverage);
+            }
+            if let Source::Registered(_) = monitor.reference {
+                table::MLFLOW.iter().for_each(|metric| self.count(*metric, &[&monitor.model], 0));
             }
             for rule in &monitor.rules {
                 rules.insert([monitor.model.as_str(), rule.name.as_str(), severity(rule.severity)]);

@@ -1,6 +1,7 @@
 //! Reads the daemon's own file, `tidegauge.yaml`, and every monitor that it names.
 
 mod kafka;
+mod mlflow;
 mod receivers;
 mod rules;
 
@@ -12,10 +13,10 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Source};
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
-use crate::{http, source, store};
+use crate::{http, mlflow as registry, source, store};
 pub use rules::in_folder;
 
 /// All that the daemon needs to start: what each component is to be, and what they share.
@@ -27,6 +28,8 @@ pub struct Config {
     pub store: store::Config,
     pub topics: Topics,
     pub receivers: BTreeMap<String, receiver::Config>,
+    /// Where models are registered that monitors take their reference from.
+    pub mlflow: Option<registry::Config>,
     /// Where people reach the daemon's page, for links.
     pub external_url: Option<Url>,
     pub limits: Limits,
@@ -78,6 +81,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let receivers = map.find("receivers");
     let names = receivers.map_or_else(|| Some(BTreeSet::new()), receivers::names);
     let receivers = receivers.map_or_else(|| Some(BTreeMap::new()), receivers::read);
+    let mlflow = map.maybe("mlflow", mlflow::read);
     let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
     let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
@@ -86,6 +90,9 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     if let Some(topics) = &topics {
         refuse_loops(map, topics, &monitors);
     }
+    if map.find("mlflow").is_none() {
+        need_mlflow(map, &monitors);
+    }
     Some(Config {
         kafka: kafka?,
         monitors,
@@ -93,6 +100,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         store: store?,
         topics: topics?,
         receivers: receivers?,
+        mlflow: mlflow?,
         external_url: external_url?,
         limits: limits?,
         workers: workers? as usize,
@@ -201,5 +209,15 @@ fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
             let item = map.find("topics").unwrap_or(map.item());
             item.report(message, Some("choose another name for one of the topics".to_owned()));
         }
+    }
+}
+
+/// What is in MLflow has to be asked for somewhere.
+fn need_mlflow(map: &Map<'_>, monitors: &[Arc<Monitor>]) {
+    let of_mlflow = monitors.iter().find(|monitor| matches!(monitor.reference, Source::Registered(_)));
+    if let Some(monitor) = of_mlflow {
+        let message = format!("the monitor of `{}` takes its reference from MLflow", shown(&monitor.model));
+        map.item()
+            .report(message, Some("say where that is: `mlflow: {url: http://mlflow.example.com:5000}`".to_owned()));
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::measurement::{Family, Measurement};
+use crate::mlflow::hook::Hook;
 use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
 use crate::reference::Reference;
@@ -37,6 +38,7 @@ struct Shared {
     telemetry: Telemetry,
     started: Time,
     reload: mpsc::Sender<Reload>,
+    hook: Hook,
     heartbeat: Mutex<Instant>,
     shown: RwLock<Shown>,
 }
@@ -131,7 +133,19 @@ impl View {
             alerts: Alerts::default(),
         };
         let heartbeat = Mutex::new(Instant::now());
-        View(Arc::new(Shared { telemetry, started, reload, heartbeat, shown: RwLock::new(shown) }))
+        View(Arc::new(Shared {
+            telemetry,
+            started,
+            reload,
+            hook: Hook::default(),
+            heartbeat,
+            shown: RwLock::new(shown),
+        }))
+    }
+
+    /// What takes the webhooks of MLflow.
+    pub fn hook(&self) -> &Hook {
+        &self.0.hook
     }
 
     /// The daemon's loop has come round.
@@ -343,6 +357,7 @@ fn reference(monitor: &Monitor) -> String {
 fn source(source: &Source) -> String {
     match source {
         Source::Dataset(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        Source::Registered(registered) => registered.to_string(),
         Source::Learnt { rows } => format!("the first {rows} rows of each version"),
     }
 }
