@@ -66,5 +66,8 @@ mod daemon;
 /// Receivers tell real peers: an SMTP server, an Alertmanager, and servers that hold them to what services document.
 mod receivers;
 
+/// The daemon follows a model in the registry of a real MLflow, and writes there what it finds.
+mod mlflow;
+
 /// What tests of the running program share.
 mod support;

@@ -41,9 +41,11 @@ pub struct Recorder {
     /// The daemon's, so that two that watch one model have runs of their own.
     group: String,
     experiment: Option<String>,
-    /// By the monitor's model, the registered one and its version.
-    runs: HashMap<(Arc<str>, Arc<str>, Arc<str>), State>,
+    runs: HashMap<Key, State>,
 }
+
+/// The monitor's model, the registered one and its version.
+type Key = (Arc<str>, Arc<str>, Arc<str>);
 
 enum State {
     Run(Run),
@@ -109,30 +111,25 @@ impl Recorder {
     pub async fn record(&mut self, windows: &[Told]) -> Result<Written, Error> {
         let Some(first) = windows.first() else { return Ok(Written::Written) };
         let key = (first.model.clone(), first.name.clone(), first.version.clone());
-        let is_known = match self.runs.get(&key) {
-            Some(State::Run(_)) => true,
+        match self.runs.get(&key) {
             Some(State::Unknown(since)) if since.elapsed() < LOOK_AGAIN => return Ok(Written::NotRegistered),
-            _ => false,
-        };
-        if !is_known {
-            let found = self.find(first).await?;
-            let is_registered = found.is_some();
-            self.runs.insert(key.clone(), found.map_or_else(|| State::Unknown(Instant::now()), State::Run));
-            if !is_registered {
-                return Ok(Written::NotRegistered);
-            }
+            Some(State::Run(_)) => match self.write(&key, windows).await {
+                // The run may have been deleted, so it is looked for anew.
+                Err(Error::Missing { .. } | Error::Lasting { .. }) => self.experiment = None,
+                outcome => return outcome,
+            },
+            _ => {}
         }
-        let Some(State::Run(run)) = self.runs.get_mut(&key) else { return Ok(Written::NotRegistered) };
-        let written = match log(&self.client, &run.id, windows).await {
-            Ok(()) => tag(&self.client, run, windows).await,
-            failed => failed,
-        };
-        // A run that has been deleted is looked for anew, as is an experiment.
-        if let Err(Error::Missing { .. } | Error::Lasting { .. }) = &written {
-            self.runs.remove(&key);
-            self.experiment = None;
-        }
-        written.map(|()| Written::Written)
+        let found = self.find(first).await?;
+        self.runs.insert(key.clone(), found.map_or_else(|| State::Unknown(Instant::now()), State::Run));
+        self.write(&key, windows).await
+    }
+
+    async fn write(&mut self, key: &Key, windows: &[Told]) -> Result<Written, Error> {
+        let Some(State::Run(run)) = self.runs.get_mut(key) else { return Ok(Written::NotRegistered) };
+        log(&self.client, &run.id, windows).await?;
+        tag(&self.client, run, windows).await?;
+        Ok(Written::Written)
     }
 
     /// The run of a version, which is made if there is none; `None` when the version is not registered.
