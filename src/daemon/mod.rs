@@ -58,7 +58,13 @@ where
     Load: Fn() -> Result<Config, Problems>,
 {
     let Daemon { config, load, listening } = daemon;
-    let mut prepared = Prepared::open(config, &Registry::default()).await?;
+    let mut shutdown = pin!(shutdown);
+    let nothing = Registry::default();
+    // A reference may have to be brought, which nobody has to wait for who wants an end.
+    let mut prepared = tokio::select! {
+        prepared = Prepared::open(config, &nothing) => prepared?,
+        () = &mut shutdown => return Ok(()),
+    };
     let mut config = prepared.config.clone();
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
@@ -89,7 +95,6 @@ where
     if let Some(listening) = listening {
         let _ = listening.send(address);
     }
-    let mut shutdown = pin!(shutdown);
     let mut asked = Asked { reload, promoted, load };
     let ending = loop {
         match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut asked, (&config, &registry)).await? {
@@ -117,12 +122,12 @@ where
     drop(outlets);
     drop(told);
     let _ = stop_serving.send(());
-    let ended = async {
-        following.close().await;
+    let told = async {
         post.close().await;
         let _ = clerk.await;
-        let _ = server.await;
     };
+    // None of them has to wait for another.
+    let ended = async { tokio::join!(told, following.close(), server) };
     let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
     tracing::info!("stopped");
     Ok(())
@@ -167,7 +172,7 @@ async fn one_round<Load>(
 where
     Load: Fn() -> Result<Config, Problems>,
 {
-    let telemetry = outlets.telemetry.clone();
+    let (telemetry, view) = (outlets.telemetry.clone(), outlets.view.clone());
     let mut round = pin!(pipeline.round(outlets));
     let next = loop {
         let answer = tokio::select! {
@@ -180,9 +185,10 @@ where
             },
         };
         let loaded = (asked.load)().map_err(anyhow::Error::from);
-        let prepared = match loaded {
-            Ok(config) => Prepared::open(config, registry).await,
-            Err(error) => Err(error),
+        let opening = async { Prepared::open(loaded?, registry).await };
+        let prepared = tokio::select! {
+            prepared = alive(opening, &view) => prepared,
+            () = &mut *shutdown => break None,
         };
         match prepared {
             Ok(prepared) => break Some((Box::new(prepared), Some(answer))),
@@ -201,6 +207,17 @@ where
         None => Turn::End(ending),
         Some((prepared, answer)) => Turn::Anew { prepared, answer, ending },
     })
+}
+
+/// Does what may take a while, such as bringing a reference, and says all that time that the loop is alive.
+async fn alive<T>(work: impl Future<Output = T>, view: &http::View) -> T {
+    let mut work = pin!(work);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), &mut work).await {
+            Ok(done) => return done,
+            Err(_) => view.beat(std::time::Instant::now()),
+        }
+    }
 }
 
 /// The same configuration with newer references.
