@@ -26,12 +26,12 @@ fetch() {
 }
 
 # By module, because the scripts of a folder that was renamed name their interpreter by its old path. Webhooks go to
-# public addresses only unless it is told otherwise.
+# public addresses only, and only a minute after they were made, unless it is told otherwise.
 serve() {
     cd "$1"
     export PATH="$venv/bin:$PATH" MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true
     export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
-    export MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true
+    export MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true MLFLOW_WEBHOOK_CACHE_TTL=0
     exec "$venv/bin/python" -m mlflow server --host 127.0.0.1 --port "$2" --workers 1 \
         --backend-store-uri "sqlite:///$1/mlflow.db" --serve-artifacts --artifacts-destination "$1/artifacts"
 }
