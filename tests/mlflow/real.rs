@@ -35,10 +35,11 @@ fn a_real_server_is_asked_written_to_and_followed() {
     }
     let server = Server::start();
     server.post("registered-models/create", json!({"name": "credit"}));
-    // The first version has its reference with the model, and the second with the run that made the model.
+    // The first version has its reference with the model, and the second, which is of MLflow's own making, with the run
+    // that made the model.
     let of_model = [("model/MLmodel", MODEL), ("model/tidegauge/reference.csv", &reference(0))];
     server.register("credit", &of_model);
-    server.register("credit", &[("model/MLmodel", "flavors: {}\n"), ("tidegauge/reference.csv", &reference(60))]);
+    server.log_model("credit", &reference(60));
     server.promote("credit", "champion", "1");
     what_is_registered_is_found(&server);
     what_is_written_is_there_once(&server);
@@ -85,9 +86,11 @@ fn what_is_registered_is_found(server: &Server) {
     let missing = run(client.bring(&second, "tidegauge/other.csv", &file));
     let why = "neither version 2 of credit nor its run has the artifact tidegauge/other.csv";
     assert!(matches!(&missing, Err(Error::Missing { why: told }) if told == why), "{missing:?}");
-    let signature = run(client.signature(&champion)).expect("it can be asked").expect("it has one");
-    assert_eq!(signature.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["income", "purpose"]);
-    assert_eq!(run(client.signature(&second)).expect("it can be asked"), None);
+    for version in [&champion, &second] {
+        let signature = run(client.signature(version)).expect("it can be asked").expect("it has one");
+        let inputs: Vec<_> = signature.inputs.iter().map(|input| (input.name.as_str(), input.kind.as_str())).collect();
+        assert_eq!(inputs, [("income", "double"), ("purpose", "string")]);
+    }
 }
 
 fn what_is_written_is_there_once(server: &Server) {
@@ -167,6 +170,9 @@ fn the_daemon_follows_the_alias(server: &Server) {
     }
     wait_until("the fourth window", || compared_with(&daemon, 4).as_ref() == Some(&second));
     assert_eq!(compared_with(&daemon, 3), Some(second.clone()));
+    // The window that was open when the reference changed is counted on the new one, and whole.
+    assert_eq!(compared_with(&daemon, 1), Some(second.clone()));
+    assert!(daemon.course("loan", "", "rows").contains(&(end_of(1), Some(400.0))));
 
     // What was measured is at the run of the version that the rows are of.
     let written = || daemon.metric("tidegauge_mlflow_windows_total", &[("model", "loan")]);

@@ -26,7 +26,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let folder = tempfile::tempdir().expect("a folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("the log can be written");
-        let child = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow/server.sh"))
+        let child = script()
             .arg(folder.path())
             .arg(port.to_string())
             .stdin(Stdio::null())
@@ -83,6 +83,14 @@ impl Server {
         run.to_owned()
     }
 
+    /// Logs a model as people do, with the reference as an artifact of its run, and registers it as the next version.
+    pub fn log_model(&self, name: &str, reference: &str) {
+        let file = self.folder.path().join("reference.csv");
+        std::fs::write(&file, reference).expect("it can be written");
+        let done = script().args(["--log-model", &self.url(), name]).arg(file).output().expect("it can be run");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// Has the alias stand for this version.
     pub fn promote(&self, name: &str, alias: &str, version: &str) {
         self.post("registered-models/alias", json!({"name": name, "alias": alias, "version": version}));
@@ -112,6 +120,10 @@ impl Server {
         history.sort_by_key(|(at, _)| *at);
         history
     }
+}
+
+fn script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow/server.sh"))
 }
 
 impl Drop for Server {

@@ -2,6 +2,7 @@
 # Runs a real MLflow server in the foreground, for the tests of what is registered there.
 #
 # Usage: server.sh FOLDER PORT    serve on this port of the loopback what is in the folder, in SQLite and files
+#        server.sh --log-model URL NAME REFERENCE    log a model to it and register that; see log_model.py
 #        server.sh --fetch        only install the server
 #
 # Needs python3 with venv, pip and flock.
@@ -29,15 +30,17 @@ fetch() {
 # public addresses only, and only a minute after they were made, unless it is told otherwise.
 serve() {
     cd "$1"
-    export PATH="$venv/bin:$PATH" MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true
+    export PATH="$venv/bin:$PATH"
     export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
     export MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true MLFLOW_WEBHOOK_CACHE_TTL=0
     exec "$venv/bin/python" -m mlflow server --host 127.0.0.1 --port "$2" --workers 1 \
         --backend-store-uri "sqlite:///$1/mlflow.db" --serve-artifacts --artifacts-destination "$1/artifacts"
 }
 
+export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true
 case "${1:-}" in
     --fetch) fetch ;;
-    "") sed -n '4,5s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    --log-model) fetch; shift; exec "$venv/bin/python" "$here/log_model.py" "$@" ;;
+    "") sed -n '4,6s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
     *) fetch; serve "$@" ;;
 esac
