@@ -30,6 +30,8 @@ SECRETS = [
     "pagerduty-key",
     "teams-url",
     "alertmanager-password",
+    "mlflow-password",
+    "mlflow-webhook-secret",
 ]
 CERTIFICATES = ["mail-ca.pem", "proxy-ca.pem"]
 # A key that nothing else is near to.
