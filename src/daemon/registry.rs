@@ -22,6 +22,7 @@ use crate::mlflow::shelf::{Copy, Shelf};
 use crate::monitor::{Monitor, Registered, Source, Which};
 use crate::reference::Reference;
 use crate::replay;
+use crate::rule::alert::stable_id;
 use crate::telemetry::Telemetry;
 
 /// The pauses between attempts to write begin with this, and double up to that.
@@ -35,8 +36,18 @@ pub struct Followed {
     registered: Registered,
     copy: Copy,
     reference: Arc<Reference>,
-    /// MLflow did not say that this is the one: it is what there was.
-    is_stale: bool,
+    origin: Origin,
+}
+
+/// How a reference was come by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// MLflow has just said that it is the one.
+    Asked,
+    /// MLflow could not say, so it is what there was.
+    Shelf,
+    /// It was in use before.
+    InUse,
 }
 
 impl Followed {
@@ -67,13 +78,16 @@ impl Registry {
     pub async fn open(config: &Config, in_use: &Registry) -> Result<Registry> {
         let Some(mlflow) = &config.mlflow else { return Ok(Registry::default()) };
         let client = Arc::new(Client::new(mlflow.clone()).context("set up MLflow")?);
-        let library = Library { client, shelf: Shelf::new(config.store.path.join("mlflow")) };
+        // Versions of another server are others, though they may be called the same.
+        let server = stable_id(&[&mlflow.url.read().context("set up MLflow")?]);
+        let library = Library { client, shelf: Shelf::new(config.store.path.join("mlflow").join(server)) };
+        let is_same_server = in_use.library.as_ref().is_some_and(|before| before.shelf == library.shelf);
         let mut followed = Vec::new();
         for monitor in &config.monitors {
             let Source::Registered(registered) = &monitor.reference else { continue };
-            let before = in_use.of(&monitor.model).filter(|before| before.registered == *registered);
+            let before = in_use.of(&monitor.model).filter(|before| is_same_server && before.registered == *registered);
             let found = match before {
-                Some(before) => library.read(monitor, registered, before.copy.clone()).await,
+                Some(before) => library.read(monitor, registered, before.copy.clone(), Origin::InUse).await,
                 None => library.find(monitor, registered).await,
             };
             followed.push(found.with_context(|| format!("start the monitor of {}", monitor.model))?);
@@ -88,6 +102,7 @@ impl Registry {
             let place = registry.followed.iter_mut().find(|old| Arc::ptr_eq(&old.monitor, &one.monitor));
             place.into_iter().for_each(|place| *place = one.clone());
         }
+        registry.followed.iter_mut().for_each(|followed| followed.origin = Origin::InUse);
         registry
     }
 
@@ -122,14 +137,15 @@ impl Library {
             version = copy.version.version,
             "{registered}: going on with the reference that there was: {error:#}"
         );
-        let found = self.read(monitor, registered, copy).await?;
-        Ok(Followed { is_stale: true, ..found })
+        self.read(monitor, registered, copy, Origin::Shelf).await
     }
 
     async fn look(&self, monitor: &Arc<Monitor>, registered: &Registered, last: Option<&Copy>) -> Result<Followed> {
         let version = self.client.resolve(registered).await.with_context(|| format!("resolve {registered}"))?;
         match last {
-            Some(copy) if is_same(&copy.version, &version) => self.read(monitor, registered, copy.clone()).await,
+            Some(copy) if is_same(&copy.version, &version) => {
+                self.read(monitor, registered, copy.clone(), Origin::Asked).await
+            }
             _ => self.bring(monitor, registered, version).await,
         }
     }
@@ -155,7 +171,8 @@ impl Library {
             None
         });
         let (asked, artifact) = (registered.to_string(), artifact.clone());
-        let found = self.read(monitor, registered, Copy { asked, artifact, version, signature }).await?;
+        let copy = Copy { asked, artifact, version, signature };
+        let found = self.read(monitor, registered, copy, Origin::Asked).await?;
         // Without this copy a start without MLflow has the one before it, or none.
         if let Err(error) = self.shelf.keep(model, &found.copy, registered) {
             tracing::warn!(model, "keep the reference for a start without MLflow: {error}");
@@ -164,14 +181,20 @@ impl Library {
     }
 
     /// Reads a copy from the shelf.
-    async fn read(&self, monitor: &Arc<Monitor>, registered: &Registered, copy: Copy) -> Result<Followed> {
+    async fn read(
+        &self,
+        monitor: &Arc<Monitor>,
+        registered: &Registered,
+        copy: Copy,
+        origin: Origin,
+    ) -> Result<Followed> {
         let file: PathBuf = self.shelf.file(&monitor.model, &copy.version, registered);
         let of_blocking = monitor.clone();
         let read = spawn_blocking(move || replay::reference_in(&file, &of_blocking)).await;
         let reference = read.context("read the reference")??;
         let name = format!("models:/{}/{}", copy.version.name, copy.version.version);
         let (monitor, registered, reference) = (monitor.clone(), registered.clone(), Reference { name, ..reference });
-        Ok(Followed { monitor, registered, copy, reference: Arc::new(reference), is_stale: false })
+        Ok(Followed { monitor, registered, copy, reference: Arc::new(reference), origin })
     }
 }
 
@@ -284,8 +307,10 @@ struct Follower {
 impl Follower {
     async fn run(mut self) {
         for followed in &self.followed {
-            self.telemetry.polled(&followed.monitor.model, !followed.is_stale);
-            if followed.is_stale {
+            if followed.origin != Origin::InUse {
+                self.telemetry.polled(&followed.monitor.model, followed.origin == Origin::Asked);
+            }
+            if followed.origin == Origin::Shelf {
                 self.failing.insert(followed.monitor.model.clone());
             }
         }

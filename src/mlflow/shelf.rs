@@ -12,7 +12,7 @@ use crate::monitor::Registered;
 use crate::rule::alert::stable_id;
 
 /// Copies of references, each monitor's in a folder of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shelf {
     folder: PathBuf,
 }

@@ -162,7 +162,7 @@ fn the_daemon_follows_the_alias(server: &Server) {
     server.promote("credit", "champion", "2");
     let before = polls();
     wait_until("the second version's reference", || hash_in_use(&daemon).as_ref() == Some(&second));
-    // One poll may have been under way, and another begins with what was found.
+    // One poll may have been under way, and another may follow before anybody looks.
     assert!(polls() - before <= 3.0, "it took {} polls", polls() - before);
     assert_eq!(daemon.metric("tidegauge_mlflow_promotions_total", &[("model", "loan")]), Some(1.0));
     for (window, from) in [(2, 60), (3, 60), (4, 0), (5, 0)] {
