@@ -203,12 +203,15 @@ fn is_same(one: &Version, other: &Version) -> bool {
     (&one.name, &one.version) == (&other.name, &other.version)
 }
 
+/// A registered model, and the version that is followed.
+type Name = (Arc<str>, Arc<str>);
+
 /// Takes what is measured of registered models to the journal. Clones share it.
 #[derive(Clone)]
 pub struct Scribe {
     journal: Journal,
-    /// The registered model and the version that is followed, by model.
-    names: Arc<Mutex<BTreeMap<String, (Arc<str>, Arc<str>)>>>,
+    /// By model.
+    names: Arc<Mutex<BTreeMap<String, Name>>>,
     telemetry: Telemetry,
 }
 
