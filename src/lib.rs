@@ -53,6 +53,7 @@ pub mod telemetry;
 pub mod source;
 pub mod notify;
 pub mod trigger;
+pub mod mlflow;
 pub mod store;
 pub mod http;
 

@@ -122,7 +122,7 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
 
 /// Whether a file is the daemon's, and not a monitor: its keys tell, or its name if there are none.
 pub fn is_daemon(file: &Path) -> bool {
-    const OF_DAEMON: [&str; 14] = [
+    const OF_DAEMON: [&str; 15] = [
         "kafka",
         "rules",
         "http",
@@ -137,6 +137,7 @@ pub fn is_daemon(file: &Path) -> bool {
         "inhibit",
         "silences",
         "watchdog",
+        "mlflow",
     ];
     const OF_MONITOR: [&str; 6] = ["model", "inputs", "schema", "reference", "window", "alerts"];
     let reader = Reader::open(file);

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
+use super::registry::{Registry, Scribe};
 use crate::audit::{Act, What};
 use crate::config::Config;
 use crate::http::{Desk, View};
@@ -31,14 +32,24 @@ pub struct Prepared {
     pub publisher: Publisher,
     pub receivers: BTreeMap<String, Receiver>,
     pub actions: BTreeMap<String, Action>,
+    pub registry: Registry,
 }
 
 impl Prepared {
+    /// Opens what a configuration names; `in_use` is what there is of MLflow already.
+    ///
     /// # Errors
-    /// When a reference cannot be read, a receiver or action cannot be used, or librdkafka refuses its configuration.
-    pub fn new(config: Config) -> Result<Prepared> {
-        let reference = |monitor: &Arc<Monitor>| {
-            replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))
+    /// When a reference cannot be had or read, a receiver or action cannot be used, or librdkafka refuses its configuration.
+    pub async fn open(config: Config, in_use: &Registry) -> Result<Prepared> {
+        let registry = Registry::open(&config, in_use).await?;
+        Prepared::new(config, registry)
+    }
+
+    /// The same when the references that come from MLflow are there.
+    pub fn new(config: Config, registry: Registry) -> Result<Prepared> {
+        let reference = |monitor: &Arc<Monitor>| match registry.reference(&monitor.model) {
+            Some(reference) => Ok(Some(reference)),
+            None => replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model)),
         };
         let references = config.monitors.iter().map(reference).collect::<Result<_>>()?;
         let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
@@ -52,7 +63,7 @@ impl Prepared {
             let made = Action::new(action.trigger.clone());
             actions.insert(name.clone(), made.with_context(|| format!("set up the action {name}"))?);
         }
-        Ok(Prepared { config: Arc::new(config), references, publisher, receivers, actions })
+        Ok(Prepared { config: Arc::new(config), references, publisher, receivers, actions, registry })
     }
 }
 
@@ -68,6 +79,7 @@ pub struct Outlets {
     /// Takes retrains that are stored.
     pub retrains: mpsc::UnboundedSender<Run>,
     pub outbox: Outbox,
+    pub scribe: Scribe,
     /// The sequence number of the next letter.
     pub sequence: u64,
     /// What tells the configuration in force from others.

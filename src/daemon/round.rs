@@ -44,6 +44,7 @@ impl Round {
                 let topic = &config.topics.measurements;
                 self.records.extend(measurements.iter().map(|measurement| event::measurement(topic, measurement)));
                 outlets.view.measured(&measurements);
+                outlets.scribe.measured(&measurements);
             }
             Effect::Alert(alert) => self.alert(&alert, config, router, outlets),
             Effect::Retrain(request) => self.retrain(*request, config, outlets),

@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod hook;
 mod page;
 mod probe;
 mod desk;
@@ -64,6 +65,7 @@ fn shown(view: View) -> Router {
         .route("/api/v1/measurements", get(api::measurements))
         .route("/api/v1/alerts", get(api::alerts))
         .route("/api/v1/audit", get(audit::entries))
+        .route("/api/v1/mlflow/webhook", post(hook::receive).layer(DefaultBodyLimit::max(hook::LARGEST_BODY)))
         .with_state(view)
 }
 

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use chrono::DateTime;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Method, Proxy, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Method, Proxy, RequestBuilder, Response, StatusCode, Url, redirect};
 
 use super::attempt::{Failure, Unusable, causes, read};
 use super::secret::Secret;
@@ -71,6 +71,11 @@ impl Client {
         }
         let client = builder.build().map_err(|error| Unusable::Tls(causes(&error.without_url())))?;
         Ok(Client { config, client })
+    }
+
+    /// A request with the headers that are always sent, and with `more`.
+    pub fn request(&self, method: Method, url: Url, more: &[(&str, String)]) -> Result<RequestBuilder, Unusable> {
+        Ok(self.client.request(method, url).headers(headers(&self.config, more)?))
     }
 
     /// Makes one attempt to post; `more` are further headers.
@@ -149,7 +154,7 @@ pub struct Answer {
 impl Answer {
     async fn read(response: Response) -> Answer {
         let status = response.status();
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| until(value.to_str().ok()?));
+        let after = retry_after(&response);
         Answer { status, after, body: content(response).await }
     }
 
@@ -167,6 +172,11 @@ impl Answer {
             _ => Some(Failure::Lasting { why }),
         }
     }
+}
+
+/// How long whoever has answered wants us to wait.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    response.headers().get(RETRY_AFTER).and_then(|value| until(value.to_str().ok()?))
 }
 
 /// How long a receiver wants us to wait: seconds, or a date.

@@ -3,6 +3,7 @@
 //! [`METRICS`] is the table of all metrics; the methods of [`Telemetry`] say what happened. Nothing here reads a clock:
 //! callers say when. Names stay as they are and everything that users choose is in label values.
 
+mod mlflow;
 mod snapshot;
 mod table;
 
@@ -15,7 +16,7 @@ use prometheus::{GaugeVec, IntCounterVec, Opts, Registry, TextEncoder, proto};
 use crate::budget::{Account, Measured};
 use crate::join::Fared;
 use crate::measurement::Measurement;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
 use crate::retrain;
 use crate::rows::Reason;
@@ -102,6 +103,9 @@ impl Telemetry {
             if monitor.rules.iter().any(|rule| rule.retrain.is_some()) {
                 let states = retrain::State::ALL.iter().map(|state| state.name());
                 states.for_each(|state| self.count(table::RETRAIN_TRANSITIONS, &[&monitor.model, state], 0));
+            }
+            if let Source::Registered(_) = monitor.reference {
+                table::MLFLOW.iter().for_each(|metric| self.count(*metric, &[&monitor.model], 0));
             }
             for rule in &monitor.rules {
                 rules.insert([monitor.model.as_str(), rule.name.as_str(), severity(rule.severity)]);

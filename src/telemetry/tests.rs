@@ -224,6 +224,12 @@ fn eventful() -> Telemetry {
     telemetry.measured(&everything);
     let fared = Fared { labels: 5, matched: 3, corrections: 1, predictions: 8, ..Fared::default() };
     telemetry.joined("credit", &fared);
+    telemetry.polled("credit", false);
+    telemetry.promoted("credit");
+    telemetry.signature_differences("credit", 1);
+    telemetry.recorded("credit", 2);
+    telemetry.unrecorded("credit", 1);
+    telemetry.record_failed("credit");
     telemetry.evaluated("credit", Time(1_767_225_601_500));
     telemetry.alerts(&monitor, []);
     telemetry.lacking(&monitor, []);

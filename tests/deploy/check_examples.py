@@ -43,6 +43,8 @@ SECRETS = [
     "aws-secret-access-key",
     "aws-session-token",
     "mlflow-token",
+    "mlflow-password",
+    "mlflow-webhook-secret",
 ]
 CERTIFICATES = ["mail-ca.pem", "proxy-ca.pem"]
 # A key that nothing else is near to.

@@ -2,6 +2,7 @@
 
 mod actions;
 mod kafka;
+mod mlflow;
 mod receivers;
 mod routing;
 mod rules;
@@ -14,11 +15,11 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Source};
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
 use crate::rule::alert::stable_id;
-use crate::{http, route, source, store};
+use crate::{http, mlflow as registry, route, source, store};
 pub use actions::Action;
 pub use rules::{in_folder, read as monitors_of, tests_in};
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub route: route::Config,
     /// What is done when a retrain of this name is due.
     pub actions: BTreeMap<String, Action>,
+    /// Where models are registered that monitors take their reference from.
+    pub mlflow: Option<registry::Config>,
     /// Where people reach the daemon's page, for links.
     pub external_url: Option<Url>,
     pub limits: Limits,
@@ -95,6 +98,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let written = store.as_ref().map(|store| store.path.as_path());
     let acting = map.find("actions");
     let actions = acting.map_or_else(|| Some(BTreeMap::new()), |item| actions::read(item, written));
+    let mlflow = map.maybe("mlflow", mlflow::read);
     let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
     let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
@@ -106,6 +110,9 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     if let Some((item, actions)) = acting.zip(actions.as_ref()) {
         actions::refuse_unknown(item, actions, monitors.iter().map(|monitor| &**monitor));
     }
+    if map.find("mlflow").is_none() {
+        need_mlflow(map, &monitors);
+    }
     Some(Config {
         kafka: kafka?,
         monitors,
@@ -115,6 +122,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         receivers: receivers?,
         route: route?,
         actions: actions?,
+        mlflow: mlflow?,
         external_url: external_url?,
         limits: limits?,
         workers: workers? as usize,
@@ -223,5 +231,15 @@ fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
             let item = map.find("topics").unwrap_or(map.item());
             item.report(message, Some("choose another name for one of the topics".to_owned()));
         }
+    }
+}
+
+/// What is in MLflow has to be asked for somewhere.
+fn need_mlflow(map: &Map<'_>, monitors: &[Arc<Monitor>]) {
+    let of_mlflow = monitors.iter().find(|monitor| matches!(monitor.reference, Source::Registered(_)));
+    if let Some(monitor) = of_mlflow {
+        let message = format!("the monitor of `{}` takes its reference from MLflow", shown(&monitor.model));
+        map.item()
+            .report(message, Some("say where that is: `mlflow: {url: http://mlflow.example.com:5000}`".to_owned()));
     }
 }
