@@ -12,7 +12,8 @@ use crate::join::{Ledger as _, Place};
 use crate::notice::Notice;
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
-use crate::rule::alert::AlertKey;
+use crate::retrain::{self, Effect};
+use crate::rule::alert::{AlertKey, RetrainRequest};
 use crate::rule::life::Active;
 use crate::tally::outcome::OutcomeTally;
 
@@ -121,7 +122,47 @@ fn step(n: i64) -> Commit {
         joined: vec![("credit".into(), joined(n))],
         records: vec![record(n)],
         letters: vec![letter(n as u64)],
+        runs: vec![run(n)],
     }
+}
+
+/// A retrain that is asked for.
+fn run(n: i64) -> Run {
+    let request = RetrainRequest {
+        id: format!("{n:032x}"),
+        retrain: "nightly".into(),
+        model: "credit".into(),
+        version: "7".into(),
+        slice: String::new(),
+        alert: "Drift".into(),
+        condition: "drift.psi > 0.2".into(),
+        subjects: vec![],
+        window_start: Time(0),
+        window_end: Time(n),
+        evidence: vec![],
+        offsets: vec![],
+        reason: String::new(),
+        rows: 0,
+        labelled: None,
+        coverage: None,
+        link: String::new(),
+        quiet_until: Time(0),
+    };
+    Run::requested(request, Time(n))
+}
+
+#[test]
+fn a_retrain_that_is_asked_for_again_has_come_as_far_as_it_had() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    let ask = || store.commit(&Commit { runs: vec![run(1)], ..Commit::default() }).unwrap();
+    ask();
+    let begun = Run { state: retrain::State::Triggered, ..run(1) };
+    store.keep_runs(&[Effect::Changed(Box::new(begun.clone()))]).unwrap();
+    ask();
+    assert_eq!(store.runs().unwrap(), [begun]);
+    store.keep_runs(&[Effect::Forgotten(run(1).id)]).unwrap();
+    assert_eq!(store.runs().unwrap(), []);
 }
 
 /// What is kept of an id of its own, and of one of which each step keeps something else.
