@@ -46,3 +46,31 @@ impl Store {
 fn key(id: &str) -> Vec<u8> {
     id.as_bytes().to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Commit;
+    use super::super::tests::Scratch;
+    use super::*;
+    use crate::retrain::State;
+    use crate::retrain::tests::request;
+    use crate::time::Time;
+
+    fn run() -> Run {
+        Run::requested(request(1, "nightly", "credit"), Time(1))
+    }
+
+    #[test]
+    fn a_retrain_that_is_asked_for_again_has_come_as_far_as_it_had() {
+        let scratch = Scratch::new();
+        let store = scratch.open();
+        let ask = || store.commit(&Commit { runs: vec![run()], ..Commit::default() }).unwrap();
+        ask();
+        let begun = Run { state: State::Triggered, ..run() };
+        store.keep_runs(&[Effect::Changed(Box::new(begun.clone()))], &[]).unwrap();
+        ask();
+        assert_eq!(store.runs().unwrap(), [begun]);
+        store.keep_runs(&[Effect::Forgotten(run().id)], &[]).unwrap();
+        assert_eq!(store.runs().unwrap(), []);
+    }
+}
