@@ -44,6 +44,8 @@ pub struct Exec {
 /// What a command has of the environment of this process, whose secrets are none of its business.
 const INHERITED: [&str; 9] =
     ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// The system begins nothing that has a longer variable than 128 KiB. The request is on the input as well.
+const LONGEST_VARIABLE: usize = 100_000;
 /// How often one that another process has begun is looked after.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// How many outputs are kept.
@@ -101,10 +103,14 @@ impl Exec {
         let lacks = || Failure::Lasting { why: "the command has no program".to_owned() };
         let (program, arguments) = words.split_first().ok_or_else(lacks)?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).env_clear();
+        // What it begins can be ended with it, since it is a group of its own.
+        command.args(arguments).stdin(Stdio::piped()).process_group(0).env_clear();
         command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         for (name, template) in super::VARIABLES {
-            command.env(name, filler.text(template).map_err(|why| Failure::Lasting { why })?);
+            let value = filler.text(template).map_err(|why| Failure::Lasting { why })?;
+            if value.len() <= LONGEST_VARIABLE {
+                command.env(name, value);
+            }
         }
         command.env("TIDEGAUGE_ACTION", &run.action);
         for (name, secret) in &self.config.environment {
@@ -139,10 +145,19 @@ async fn finish(mut child: Child, request: &[u8], limit: Duration) -> Ended {
         Ok(Ok(status)) => Ended::With(status),
         Ok(Err(error)) => Ended::Unknown(error),
         Err(_) => {
-            let _ = child.kill().await;
+            end(child).await;
             Ended::Cut(limit)
         }
     }
+}
+
+/// Ends the command and all that it has begun: `mlflow run` does not train itself.
+async fn end(mut child: Child) {
+    if let Some(id) = child.id() {
+        // Only a shell can be had everywhere that signals a group.
+        let _ = Command::new("sh").args(["-c", &format!("kill -s KILL -- -{id}")]).status().await;
+    }
+    let _ = child.kill().await;
 }
 
 /// What is kept of one command.

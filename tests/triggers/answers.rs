@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 
 use super::services::{Script, Services, Trouble};
 use super::{all_services, given, of, request, run, triggering};
+use crate::support::wait_until;
 use tidegauge::notify::Schedule;
 use tidegauge::notify::attempt::Failure;
 use tidegauge::retrain::{Event, Run};
+use tidegauge::rule::alert::RetrainRequest;
 use tidegauge::trigger::http::Auth;
 use tidegauge::trigger::{Accepted, Action, Config, Dispatcher, exec, http};
 
@@ -150,6 +152,19 @@ fn a_command_is_told_of_the_request_and_run_once() {
 }
 
 #[test]
+fn a_long_request_is_on_the_input_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let action = command(folder.path(), "cat > request; env > told", Duration::from_secs(30));
+    let reason = "x".repeat(200_000);
+    let long = triggering(RetrainRequest { reason: reason.clone(), ..request(ID, "exec", "credit") });
+    run(action.begin(&long)).expect("it goes well");
+    let variables = fs::read_to_string(folder.path().join("told")).expect("a file");
+    assert!(variables.contains("TIDEGAUGE_REQUEST_ID=") && !variables.contains("TIDEGAUGE_REQUEST="), "{variables}");
+    let told = fs::read(folder.path().join("request")).expect("a file");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&told).expect("JSON")["reason"], reason);
+}
+
+#[test]
 fn a_command_that_fails_or_takes_too_long_has_failed() {
     let folder = tempfile::tempdir().expect("a folder");
     let failed = |script, timeout, run_of: &Run| {
@@ -162,6 +177,11 @@ fn a_command_that_fails_or_takes_too_long_has_failed() {
     let again = Run { triggered: first.triggered.map(|at| tidegauge::time::Time(at.0 + 1)), ..first };
     let slow = failed("exec sleep 30", Duration::from_millis(1000), &again);
     assert_eq!(slow, "the command took more than 1 seconds");
+    // What it has begun is ended with it.
+    let third = Run { triggered: again.triggered.map(|at| tidegauge::time::Time(at.0 + 1)), ..again };
+    let limit = Duration::from_millis(1000);
+    assert_eq!(failed("sleep 300 & wait", limit, &third), slow);
+    wait_until("what it has begun to end", || failed("true", limit, &third) == slow);
     let nowhere = exec::Config {
         command: vec!["/nowhere/at/all".to_owned()],
         environment: BTreeMap::new(),
