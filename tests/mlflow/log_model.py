@@ -6,8 +6,8 @@
 import sys
 
 import mlflow
-import pandas
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
 
 URL, NAME, REFERENCE = sys.argv[1:]
 
@@ -18,9 +18,9 @@ class Model(mlflow.pyfunc.PythonModel):
 
 
 mlflow.set_tracking_uri(URL)
-inputs = pandas.DataFrame({"income": [1.0, 2.0], "purpose": ["car", "home"]})
+inputs = Schema([ColSpec("double", "income"), ColSpec("string", "purpose")])
+signature = ModelSignature(inputs, Schema([ColSpec("boolean")]))
 with mlflow.start_run():
-    signature = infer_signature(inputs, [True, False])
     logged = mlflow.pyfunc.log_model(
         name="model", python_model=Model(), signature=signature, registered_model_name=NAME, pip_requirements=[]
     )
