@@ -5,6 +5,7 @@
 mod fake;
 mod failing;
 mod real;
+mod retraining;
 mod server;
 
 use std::fmt::Write as _;

@@ -33,7 +33,7 @@ fn a_real_server_is_asked_written_to_and_followed() {
         eprintln!("a_real_server_is_asked_written_to_and_followed did not run: it needs TIDEGAUGE_PEERS");
         return;
     }
-    let server = Server::start();
+    let server = Server::shared();
     server.post("registered-models/create", json!({"name": "credit"}));
     // The first version has its reference with the model, and the second, which is of MLflow's own making, with the run
     // that made the model.
