@@ -17,6 +17,7 @@ use super::server::Server;
 use super::{BEGIN, WINDOW, compared_with, end_of, hash_in_use};
 use crate::support::broker::Broker;
 use crate::support::program::{Daemon, Folder};
+use crate::support::wait_until;
 
 /// From this window on incomes are others.
 const DRIFT: i64 = 3;
@@ -40,6 +41,7 @@ fn a_model_that_drifts_is_trained_anew_without_a_hand_on_it() {
     configure(&folder, &broker, &server.url());
     let mut daemon = Daemon::start_ready(&folder);
     let (first, second) = (hash(&folder, 0), hash(&folder, FIRES));
+    assert_ne!(second, hash(&folder, FIRES + 1), "it tells one window from the next");
     assert_eq!(hash_in_use(&daemon).as_ref(), Some(&first));
 
     let mut production = Production { broker: &broker, version: "1".to_owned(), windows: 0 };
@@ -164,6 +166,7 @@ fn nothing_drifts_any_more(daemon: &Daemon, broker: &Broker, (served, reference)
     };
     assert_eq!(drifted(0, FIRES + 1), [false, false, false, true, true], "{course:?}");
     assert_eq!(drifted(served, served + 2), [false, false], "{course:?}");
+    wait_until("the alert's end to be told", || broker.read("tidegauge.alerts").len() >= 3);
     let alerts: Vec<Value> = broker.read("tidegauge.alerts").iter().map(|found| found.json()).collect();
     let told = alerts.iter().map(|alert| (alert["version"].as_str(), alert["state"].as_str()));
     let expected = ["pending", "firing", "resolved"].map(|state| (Some("1"), Some(state)));
