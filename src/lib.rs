@@ -32,6 +32,7 @@ pub mod cause;
 pub mod reference;
 pub mod rule;
 pub mod budget;
+pub mod verdict;
 pub mod notice;
 pub mod route;
 pub mod monitor;

@@ -46,6 +46,11 @@ impl Round {
             }
             Effect::Alert(alert) => self.alert(&alert, config, router, outlets),
             Effect::Retrain(request) => self.retrain(&request, config, outlets),
+            Effect::Verdict(standing) => {
+                tracing::info!(model = standing.model, "verdict: {}", standing.headline());
+                self.touched.insert(standing.model.as_str().into());
+                self.records.push(event::verdict(&config.kafka.group, &standing).record(&config.topics.alerts));
+            }
             Effect::Learnt { learnt, known } => {
                 tracing::info!(
                     model = %learnt.model, version = %learnt.version, topic = %learnt.topic,

@@ -161,6 +161,17 @@ pub const FALSE_ALARMS_MEASURED: Metric = gauge(
     "Pages within the budget's time if nothing shifted, measured on past windows in another order: estimate, or the low \
      or high end of its 95 % interval.",
 );
+pub const CHALLENGER_VERDICT: Metric = gauge(
+    "tidegauge_challenger_verdict",
+    &["model", "version", "champion", "verdict"],
+    "1 for what is known of a challenger, undecided, better, worse or equivalent, and 0 for the others.",
+);
+pub const CHALLENGER_DIFFERENCE: Metric = gauge(
+    "tidegauge_challenger_difference",
+    &["model", "version", "champion", "bound"],
+    "The challenger's metric less the champion's over all windows compared: estimate, or the low or high end of an \
+     interval that holds at any time.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -228,6 +239,8 @@ pub const METRICS: &[Metric] = &[
     RETRAIN_REQUESTS,
     FALSE_ALARM_BUDGET,
     FALSE_ALARMS_MEASURED,
+    CHALLENGER_VERDICT,
+    CHALLENGER_DIFFERENCE,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,

@@ -3,6 +3,7 @@
 mod against;
 mod alerts;
 mod budget;
+mod challenge;
 mod fairness;
 mod labels;
 mod measures;
@@ -90,6 +91,11 @@ fn monitor(
     if let Some(rules) = &rules {
         budget::check_asked(map, rules.iter().map(|rule| &**rule));
     }
+    let challenge = map.maybe("challenge", |item| {
+        let against = reference.as_ref().map(|(_, against, _)| against);
+        let has_versions = version.map(|version| version.is_some());
+        challenge::read(item, &challenge::Known { outcomes: known, measures: asked, against, has_versions })
+    });
     let (reference, against, resolution) = reference?;
     let (measures, judging) = measures?;
     let (choices, _) = chosen?;
@@ -112,6 +118,7 @@ fn monitor(
         measures,
         judging,
         budget: budget?,
+        challenge: challenge?,
         rules: rules?,
     })
 }
