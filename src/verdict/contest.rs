@@ -203,11 +203,14 @@ impl Comparison {
         let Some(interval) = self.sequence.interval(terms.confidence) else { return Verdict::Undecided };
         let (above, below) =
             if terms.is_less_better { (Verdict::Worse, Verdict::Better) } else { (Verdict::Better, Verdict::Worse) };
-        match interval {
-            _ if -terms.margin < interval.low && interval.high < terms.margin => Verdict::Equivalent,
-            _ if interval.low > 0.0 => above,
-            _ if interval.high < 0.0 => below,
-            _ => Verdict::Undecided,
+        if -terms.margin < interval.low && interval.high < terms.margin {
+            Verdict::Equivalent
+        } else if interval.low > 0.0 {
+            above
+        } else if interval.high < 0.0 {
+            below
+        } else {
+            Verdict::Undecided
         }
     }
 }
