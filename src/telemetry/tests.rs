@@ -247,7 +247,7 @@ fn eventful() -> Telemetry {
 
 #[test]
 fn a_challenger_stands_in_one_way_at_a_time() {
-    let telemetry = Telemetry::default();
+    let telemetry = Telemetry::new(100);
     telemetry.standings("credit", &[standing(Verdict::Undecided)]);
     telemetry.standings("credit", &[standing(Verdict::Better)]);
     let told = || {
