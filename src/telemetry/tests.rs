@@ -233,6 +233,7 @@ fn eventful() -> Telemetry {
     let measured = Some(Measured { pages: 1.5, low: 0.5, high: 3.5, periods: 2.0 });
     telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured }));
     telemetry.standings("credit", &[standing(Verdict::Better)]);
+    telemetry.incidents("credit", 1);
     telemetry.alerted(&event());
     telemetry.retrain_requested(&request());
     telemetry.notified("pager", false);

@@ -79,7 +79,9 @@ fn metric(item: Item<'_>, known: &Known<'_>) -> Option<&'static Statistic> {
     }
     let classes = known.outcomes.answers.flatten().map_or(0, |answers| answers.classes.len());
     if row.on.outcomes().is_some_and(|asked| asked.of == Of::Class) && classes > 1 {
-        let hint = format!("write an average over classes, such as `{text}_macro`, or `performance.accuracy`");
+        let average =
+            stat::find(row.family, &format!("{}_macro", row.name)).map_or("performance.accuracy".into(), name_of);
+        let hint = format!("write a figure of all classes together, such as `{average}`");
         item.report(format!("`{text}` has a value for each of {classes} classes"), Some(hint));
         return None;
     }

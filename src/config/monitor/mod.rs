@@ -81,6 +81,11 @@ fn monitor(
     let items = measures::Items { drift, quality, attribution, has_budget };
     let measures = measures::read(items, &of_outcomes, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
+    let challenge = map.maybe("challenge", |item| {
+        let against = reference.as_ref().map(|(_, against, _)| against);
+        let has_versions = version.map(|version| version.is_some());
+        challenge::read(item, &challenge::Known { outcomes: known, measures: asked, against, has_versions })
+    });
     let subjects = fairness.as_ref().zip(fields).map(|(fairness, fields)| {
         let attributes = fairness.iter().flat_map(|fairness| &fairness.grouping.attributes);
         let attributes = attributes.map(|attribute| attribute.subject.as_str()).collect();
@@ -91,11 +96,6 @@ fn monitor(
     if let Some(rules) = &rules {
         budget::check_asked(map, rules.iter().map(|rule| &**rule));
     }
-    let challenge = map.maybe("challenge", |item| {
-        let against = reference.as_ref().map(|(_, against, _)| against);
-        let has_versions = version.map(|version| version.is_some());
-        challenge::read(item, &challenge::Known { outcomes: known, measures: asked, against, has_versions })
-    });
     let (reference, against, resolution) = reference?;
     let (measures, judging) = measures?;
     let (choices, _) = chosen?;
