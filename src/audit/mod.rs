@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::rule::{Severity, State};
 use crate::time::Time;
+use crate::verdict::{Standing, Verdict};
 pub use hash::{Hash, Head};
 pub use verify::{Broken, Summary, Why, verify};
 
@@ -92,6 +93,15 @@ pub enum What {
         alert: String,
         window_end: Time,
     },
+    /// A version was found better or worse than the champion, or as good.
+    Verdict {
+        model: String,
+        version: String,
+        champion: String,
+        metric: String,
+        verdict: Verdict,
+        window_end: Time,
+    },
     /// Somebody has kept alerts from being told.
     Silence {
         id: String,
@@ -150,6 +160,19 @@ impl From<&RetrainRequest> for What {
             slice: request.slice.clone(),
             alert: request.alert.clone(),
             window_end: request.window_end,
+        }
+    }
+}
+
+impl From<&Standing> for What {
+    fn from(standing: &Standing) -> What {
+        What::Verdict {
+            model: standing.model.clone(),
+            version: standing.version.clone(),
+            champion: standing.champion.clone(),
+            metric: standing.metric.clone(),
+            verdict: standing.verdict,
+            window_end: standing.window_end,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::shard::Learnt;
 use crate::store::Commit;
 use crate::time::Time;
+use crate::verdict::Standing;
 
 #[derive(Default)]
 pub struct Round {
@@ -46,11 +47,7 @@ impl Round {
             }
             Effect::Alert(alert) => self.alert(&alert, config, router, outlets),
             Effect::Retrain(request) => self.retrain(&request, config, outlets),
-            Effect::Verdict(standing) => {
-                tracing::info!(model = standing.model, "verdict: {}", standing.headline());
-                self.touched.insert(standing.model.as_str().into());
-                self.records.push(event::verdict(&config.kafka.group, &standing).record(&config.topics.alerts));
-            }
+            Effect::Verdict(standing) => self.verdict(&standing, config, outlets),
             Effect::Learnt { learnt, known } => {
                 tracing::info!(
                     model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
@@ -100,6 +97,13 @@ impl Round {
         outlets.telemetry.retrain_requested(request);
         self.commit.audit.push(outlets.act(request.into()));
         self.records.push(event::retrain(&config.kafka.group, request).record(&config.topics.retrain));
+    }
+
+    fn verdict(&mut self, standing: &Standing, config: &Config, outlets: &Outlets) {
+        self.touched.insert(standing.model.as_str().into());
+        tracing::info!(model = standing.model, "verdict: {}", standing.headline());
+        self.commit.audit.push(outlets.act(standing.into()));
+        self.records.push(event::verdict(&config.kafka.group, standing).record(&config.topics.alerts));
     }
 }
 

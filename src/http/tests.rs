@@ -203,6 +203,9 @@ async fn status_and_monitors_say_what_the_daemon_said() {
     assert_eq!(credit["versions"][0]["rows"], 48_213);
     assert_eq!(credit["versions"][0]["verdict"]["verdict"], "better");
     assert_eq!(credit["versions"][0]["verdict"]["champion"], "6");
+    let page = get(&view, "/").await.body;
+    assert!(page.contains("better by <code>performance.accuracy</code> against version 6"), "{page}");
+    assert!(page.contains("0.02 to 0.08 in 12 windows"), "{page}");
     view.revoked(&partition);
     view.watching("def456", []);
     let status = get(&view, "/api/v1/status").await.json();
