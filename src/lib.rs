@@ -33,6 +33,7 @@ pub mod reference;
 pub mod rule;
 pub mod retrain;
 pub mod budget;
+pub mod verdict;
 pub mod notice;
 pub mod route;
 pub mod monitor;

@@ -19,6 +19,7 @@ use crate::retrain;
 use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::rule::{Severity, State};
 use crate::time::Time;
+use crate::verdict::{Standing, Verdict};
 pub use hash::{Hash, Head};
 pub use verify::{Broken, Summary, Why, verify};
 
@@ -91,6 +92,15 @@ pub enum What {
         version: String,
         slice: String,
         alert: String,
+        window_end: Time,
+    },
+    /// A version was found better or worse than the champion, or as good.
+    Verdict {
+        model: String,
+        version: String,
+        champion: String,
+        metric: String,
+        verdict: Verdict,
         window_end: Time,
     },
     /// Somebody has kept alerts from being told.
@@ -174,6 +184,19 @@ impl From<&retrain::Run> for What {
             state: run.state,
             why: run.why.clone(),
             version: run.new_version.clone(),
+        }
+    }
+}
+
+impl From<&Standing> for What {
+    fn from(standing: &Standing) -> What {
+        What::Verdict {
+            model: standing.model.clone(),
+            version: standing.version.clone(),
+            champion: standing.champion.clone(),
+            metric: standing.metric.clone(),
+            verdict: standing.verdict,
+            window_end: standing.window_end,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 fn what(seed: u8, text: &str) -> What {
     let text = || text.to_owned();
     let window_end = Time(i64::from(seed) * 60_000);
-    match seed % 8 {
+    match seed % 9 {
         0 => What::Start { version: text() },
         1 => What::Stop { reason: text() },
         2 => What::Reload { accepted: seed > 99, problems: u64::from(seed) },
@@ -36,6 +36,14 @@ fn what(seed: u8, text: &str) -> What {
         5 => {
             What::Silence { id: text(), change: Change::Created, matchers: text(), until: window_end, comment: text() }
         }
+        7 => What::Verdict {
+            model: text(),
+            version: "8".into(),
+            champion: "7".into(),
+            metric: "performance.accuracy".into(),
+            verdict: Verdict::Better,
+            window_end,
+        },
         6 => What::Approval { of: text(), approved: seed > 99, comment: text() },
         _ => {
             What::Reference { model: text(), version: "3".into(), topic: "log".into(), from: String::new(), to: text() }

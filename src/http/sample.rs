@@ -108,6 +108,7 @@ pub fn monitor() -> Monitor {
         measures: vec![],
         judging: Default::default(),
         budget: None,
+        challenge: None,
         rules: vec![Arc::new(rule)],
     }
 }

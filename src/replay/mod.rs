@@ -31,6 +31,7 @@ use crate::shard::{Report, Resumed};
 use crate::source::reference_file;
 use crate::source::table::{self, Lookup};
 use crate::time::Time;
+use crate::verdict::Standing;
 pub use inject::Injection;
 use inject::Injector;
 use power::Power;
@@ -97,6 +98,9 @@ pub trait Tell {
     }
     fn alert(&mut self, _: &AlertEvent) -> Result<()>;
     fn retrain(&mut self, _: &RetrainRequest) -> Result<()>;
+    fn verdict(&mut self, _: &Standing) -> Result<()> {
+        Ok(())
+    }
     /// What other thresholds would have done.
     fn points(&mut self, _: &[Point]) -> Result<()> {
         Ok(())
@@ -381,6 +385,7 @@ impl<'a> Replay<'a> {
                         self.summary.retrains += 1;
                         self.tell.retrain(&request)?;
                     }
+                    Effect::Verdict(standing) => self.tell.verdict(&standing)?,
                     Effect::Learnt { learnt, known } => {
                         self.injected.iter_mut().for_each(|(injector, _)| injector.learn(&known.reference));
                         if let Some((lane, _)) = self.lanes.get_mut(&learnt.topic) {
