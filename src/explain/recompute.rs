@@ -134,10 +134,9 @@ fn start(monitor: &Arc<Monitor>, base: &Base, end: Time) -> Option<(Start, Vec<(
         Base::Learnt(known) => (None, &known[..]),
         Base::Unknown => return None,
     };
-    let counted_from = |from: Time| if from == Time::MIN { Time(i64::MIN + 1) } else { from };
     let learnt = known.iter().map(|(key, reference, from)| {
         let axes = Known::new(reference.clone(), monitor, &key.topic).axes;
-        (key.clone(), Learnt { axes, from: counted_from(*from) })
+        (key.clone(), Learnt { axes, from: *from })
     });
     let started = known.iter().map(|(key, _, from)| (key.clone(), *from)).collect();
     let state = State { published: end - monitor.windowing.every, started, ..State::default() };
