@@ -49,22 +49,30 @@ fn write(value: &Value, text: &mut String) {
 /// A number in the fewest digits that tell it from all others, as ECMAScript writes it. Such a text is read as the same
 /// number, to the last bit.
 fn in_digits(number: &Number) -> String {
-    let Some(value) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
-    // The fewest digits are Rust's as well; the two differ in where they put the point.
-    let scientific = format!("{:e}", value.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits = mantissa.replace('.', "");
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (count, point) = (digits.len() as i32, exponent + 1);
+    let text = number.to_string();
+    if !number.is_f64() {
+        return text;
+    }
+    // The digits are the same ones; the two differ in where they put the point.
+    let (sign, unsigned) = text.strip_prefix('-').map_or(("", &*text), |rest| ("-", rest));
+    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let leading = (all.len() - digits.len()) as i32;
+    let digits = digits.trim_end_matches('0');
+    // The number is 0.DIGITS times ten to this power.
+    let point = whole.len() as i32 - leading + exponent.parse::<i32>().unwrap_or(0);
+    let count = digits.len() as i32;
     let zeros = |count: i32| "0".repeat(count.max(0) as usize);
-    let unsigned = match point {
-        _ if value == 0.0 => return "0".to_owned(),
-        1..=21 if point >= count => format!("{digits}{}", zeros(point - count)),
-        1..=21 => format!("{}.{}", &digits[..point as usize], &digits[point as usize..]),
-        -5..=0 => format!("0.{}{digits}", zeros(-point)),
-        _ => format!("{mantissa}e{exponent:+}"),
-    };
-    if value < 0.0 { format!("-{unsigned}") } else { unsigned }
+    match point {
+        _ if digits.is_empty() => "0".to_owned(),
+        1..=21 if point >= count => format!("{sign}{digits}{}", zeros(point - count)),
+        1..=21 => format!("{sign}{}.{}", &digits[..point as usize], &digits[point as usize..]),
+        -5..=0 => format!("{sign}0.{}{digits}", zeros(-point)),
+        _ if count == 1 => format!("{sign}{digits}e{:+}", point - 1),
+        _ => format!("{sign}{}.{}e{:+}", &digits[..1], &digits[1..], point - 1),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::{Client, Response, StatusCode, header};
@@ -11,6 +12,9 @@ use crate::audit::{Broken, Entry, Head, Summary, What, verify};
 use crate::auditor::Log;
 use crate::config::Config;
 use crate::store::{self, Kept, Store, StoreError};
+
+/// How long a daemon may take for a part of its log.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What there is of an alert.
 pub struct Found {
@@ -62,10 +66,9 @@ fn own_url(listen: SocketAddr) -> Option<String> {
 fn of_log(path: &Path, alert: &str) -> Result<Found> {
     let mut log = Log::open(path)?;
     let own = log.head();
-    let mut search = Search::new(alert);
-    let mut failure = None;
+    let (mut search, mut failure) = (Search::new(alert), None);
     let lines = log.lines().map_while(|line| line.map_err(|error| failure = Some(error)).ok());
-    let verdict = verify(lines.map(|line| search.look(&line)), own, &[]);
+    let verdict = search.through(lines, own, &[]);
     if let Some(error) = failure {
         return Err(error.context(format!("read {}", path.display())));
     }
@@ -73,28 +76,14 @@ fn of_log(path: &Path, alert: &str) -> Result<Found> {
         Log::Store(store) => Some(store),
         Log::Lines(_) => None,
     };
-    let entries = if verdict.is_ok() { search.entries } else { all_of(path, alert, search.entries)? };
-    Ok(Found { place: format!("{}", path.display()), entries, verdict, store })
-}
-
-/// What a log that is broken has of the alert, also after where it is broken, as far as it can be read.
-fn all_of(path: &Path, alert: &str, before: Vec<Entry>) -> Result<Vec<Entry>> {
-    // Standard input is read but once, and a store is open.
-    if !path.is_file() {
-        return Ok(before);
-    }
-    let mut search = Search::new(alert);
-    for line in Log::open(path)?.lines() {
-        // That it cannot be read has been said.
-        let _ = search.look(&line?);
-    }
-    Ok(search.entries)
+    Ok(Found { place: path.display().to_string(), entries: search.entries, verdict, store })
 }
 
 async fn of_daemon(url: &str, alert: &str) -> Result<Found> {
     // Another part of the process may have installed it first, which is as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder().no_proxy().user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
+    let mut builder =
+        Client::builder().timeout(PATIENCE).no_proxy().user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
     if url.starts_with("http:") {
         // The system may have no certificates at all, which is no reason not to speak plain HTTP.
         builder = builder.tls_certs_only([]);
@@ -115,7 +104,7 @@ async fn of_daemon(url: &str, alert: &str) -> Result<Found> {
     }
     let mut search = Search::new(alert);
     // The log may have grown since its head was read.
-    let verdict = verify(lines.iter().map(|line| search.look(line)), None, &heads);
+    let verdict = search.through(lines.into_iter(), None, &heads);
     Ok(Found { place: url.to_owned(), entries: search.entries, verdict, store: None })
 }
 
@@ -139,6 +128,21 @@ struct Search<'a> {
 impl Search<'_> {
     fn new(alert: &str) -> Search<'_> {
         Search { alert, entries: Vec::new() }
+    }
+
+    /// Goes through a log, also where it is broken.
+    fn through(
+        &mut self,
+        mut lines: impl Iterator<Item = String>,
+        head: Option<Head>,
+        noted: &[Head],
+    ) -> Result<Summary, Broken> {
+        let verdict = verify(lines.by_ref().map(|line| self.look(&line)), head, noted);
+        for line in lines {
+            // That something is wrong is known by now.
+            let _ = self.look(&line);
+        }
+        verdict
     }
 
     fn look(&mut self, line: &str) -> Result<Entry, String> {
