@@ -70,3 +70,4 @@ pub mod compare;
 pub mod daemon;
 pub mod demo;
 pub mod auditor;
+pub mod explain;

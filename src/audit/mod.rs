@@ -8,6 +8,7 @@
 
 mod canonical;
 mod hash;
+mod told;
 mod verify;
 
 #[cfg(test)]
@@ -16,11 +17,12 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::retrain;
-use crate::rule::alert::{AlertEvent, RetrainRequest};
+use crate::rule::alert::{AlertEvent, RetrainRequest, Stretch};
 use crate::rule::{Severity, State};
 use crate::time::Time;
 use crate::verdict::{Standing, Verdict};
 pub use hash::{Hash, Head};
+pub use told::Told;
 pub use verify::{Broken, Summary, Why, verify};
 
 /// The form of entries and of what is hashed; written into the first one.
@@ -72,7 +74,7 @@ pub enum What {
         accepted: bool,
         problems: u64,
     },
-    /// An alert has changed.
+    /// An alert has changed; with all by which its numbers can be computed again.
     Alert {
         id: String,
         alert: String,
@@ -82,7 +84,12 @@ pub enum What {
         version: String,
         slice: String,
         subject: String,
+        window_start: Time,
         window_end: Time,
+        condition: String,
+        /// Where the rows of the window are, of all versions and slices.
+        counted: Vec<Stretch>,
+        evidence: Vec<Told>,
     },
     /// A retrain was asked for.
     Retrain {
@@ -156,7 +163,11 @@ impl From<&AlertEvent> for What {
             version: event.version.clone(),
             slice: event.slice.clone(),
             subject: event.subject.clone(),
+            window_start: event.window_start,
             window_end: event.window_end,
+            condition: event.condition.clone(),
+            counted: event.counted.clone(),
+            evidence: event.evidence.iter().map(Told::from).collect(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
+use crate::measurement::{Family, Measurement};
 
 fn what(seed: u8, text: &str) -> What {
     let text = || text.to_owned();
@@ -22,7 +23,18 @@ fn what(seed: u8, text: &str) -> What {
             version: "3".into(),
             slice: "country=NL".into(),
             subject: text(),
+            window_start: Time(0),
             window_end,
+            condition: "drift.psi > 0.25".into(),
+            counted: vec![Stretch {
+                topic: text().into(),
+                partition: 3,
+                first: 0,
+                last: 1 << 40,
+                first_pane: Time(0),
+                last_pane: window_end,
+            }],
+            evidence: vec![Told::from(&told(f64::from(seed), text()))],
         },
         4 => What::Retrain {
             id: text(),
@@ -48,6 +60,17 @@ fn what(seed: u8, text: &str) -> What {
         _ => {
             What::Reference { model: text(), version: "3".into(), topic: "log".into(), from: String::new(), to: text() }
         }
+    }
+}
+
+fn told(number: f64, text: String) -> Measurement {
+    Measurement {
+        value: Some((number * 0.1).exp()),
+        p_value: Some((-number).exp()),
+        low: Some(-0.0),
+        high: Some(f64::INFINITY),
+        undefined: (number > 99.0).then_some(text),
+        ..Measurement::new(Family::Drift, "income", "psi")
     }
 }
 

@@ -64,6 +64,8 @@ pub fn event(subject: &str, state: State) -> AlertEvent {
         unknown: None,
         shape: None,
         incident: None,
+        offsets: Vec::new(),
+        counted: Vec::new(),
         notify: vec!["oncall".to_owned()],
     }
 }

@@ -217,12 +217,19 @@ mod tests {
                 ranked: vec!["income".into(), "debt".into()],
                 likely: vec![likely(Cause::UnitChange)],
             }),
+            offsets: offsets(),
+            counted: vec![],
             notify: vec!["hook".into()],
         }
     }
 
     fn likely(cause: Cause) -> Likely {
         Likely { cause, subjects: vec!["income".into()], confidence: 0.9, evidence: "100 times as large".into() }
+    }
+
+    fn offsets() -> Vec<OffsetRange> {
+        let partition = Partition { topic: "credit.predictions".into(), partition: 3 };
+        vec![OffsetRange { partition, first: 10, last: 20 }]
     }
 
     fn request() -> RetrainRequest {
@@ -238,11 +245,7 @@ mod tests {
             window_start: Time(0),
             window_end: Time(3_600_000),
             evidence: vec![measured()],
-            offsets: vec![OffsetRange {
-                partition: Partition { topic: "credit.predictions".into(), partition: 3 },
-                first: 10,
-                last: 20,
-            }],
+            offsets: offsets(),
             reason: "FeatureDrift: income has psi 0.31 (threshold 0.2, p = 0.0004)".into(),
             rows: 5000,
             labelled: Some(1500),

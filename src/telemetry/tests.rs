@@ -320,6 +320,8 @@ fn event() -> AlertEvent {
         unknown: None,
         shape: None,
         incident: None,
+        offsets: vec![],
+        counted: vec![],
         notify: vec![],
     }
 }
