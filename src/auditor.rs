@@ -14,10 +14,10 @@ use crate::store::{self, Store};
 /// # Errors
 /// When it cannot be read.
 pub fn verify(log: &Path, noted: &[Head]) -> Result<bool> {
-    let opened = Opened::open(log)?;
+    let mut opened = Log::open(log)?;
     let own = opened.head();
     let mut failure = None;
-    let entries = opened.lines()?.map_while(|line| match line {
+    let entries = opened.lines().map_while(|line| match line {
         Ok(line) => Some(Entry::from_json(&line)),
         Err(error) => {
             failure = Some(error);
@@ -50,7 +50,7 @@ pub fn verify(log: &Path, noted: &[Head]) -> Result<bool> {
 /// When the log cannot be read.
 pub fn show(log: &Path, from: u64) -> Result<()> {
     let mut out = io::BufWriter::new(io::stdout());
-    for line in Opened::open(log)?.lines()? {
+    for line in Log::open(log)?.lines() {
         let line = line.with_context(|| format!("read {}", log.display()))?;
         // What cannot be read is shown as well: it is part of what there is.
         if Entry::from_json(&line).map_or(true, |entry| entry.sequence >= from) {
@@ -61,7 +61,7 @@ pub fn show(log: &Path, from: u64) -> Result<()> {
 }
 
 /// A log, wherever it is.
-enum Opened {
+pub enum Log {
     Store(Box<Store>),
     /// What `show`, or the daemon's API, wrote.
     Lines(Box<dyn BufRead>),
@@ -73,16 +73,18 @@ const AT_ONCE: usize = 1000;
 /// No entry is longer, whatever somebody wrote as a comment.
 const LONGEST: usize = 1 << 20;
 
-type Lines<'a> = Box<dyn Iterator<Item = Result<String>> + 'a>;
+pub type Lines<'a> = Box<dyn Iterator<Item = Result<String>> + 'a>;
 
-impl Opened {
-    fn open(log: &Path) -> Result<Opened> {
+impl Log {
+    /// # Errors
+    /// When there is none, or another process has it.
+    pub fn open(log: &Path) -> Result<Log> {
         if log == Path::new("-") {
-            return Ok(Opened::Lines(Box::new(io::stdin().lock())));
+            return Ok(Log::Lines(Box::new(io::stdin().lock())));
         }
         if log.is_file() {
             let file = File::open(log).with_context(|| format!("open {}", log.display()))?;
-            return Ok(Opened::Lines(Box::new(BufReader::new(file))));
+            return Ok(Log::Lines(Box::new(BufReader::new(file))));
         }
         // To open a store is to make it where there is none.
         if !log.join("db").is_dir() {
@@ -92,26 +94,27 @@ impl Opened {
         let opened = Store::open(&config).context(
             "a running daemon has its store for itself: ask it for its log at /api/v1/audit, or take a copy of the store",
         )?;
-        Ok(Opened::Store(Box::new(opened)))
+        Ok(Log::Store(Box::new(opened)))
     }
 
     /// What the log itself says that it has; lines do not.
-    fn head(&self) -> Option<Head> {
+    pub fn head(&self) -> Option<Head> {
         match self {
-            Opened::Store(store) => Some(store.audit_head()),
-            Opened::Lines(_) => None,
+            Log::Store(store) => Some(store.audit_head()),
+            Log::Lines(_) => None,
         }
     }
 
-    fn lines(self) -> Result<Lines<'static>> {
-        Ok(match self {
-            Opened::Store(store) => Box::new(of_store(store)),
-            Opened::Lines(lines) => Box::new(of_text(lines)),
-        })
+    /// Its entries; of a file those that were not read before.
+    pub fn lines(&mut self) -> Lines<'_> {
+        match self {
+            Log::Store(store) => Box::new(of_store(store)),
+            Log::Lines(lines) => Box::new(of_text(lines)),
+        }
     }
 }
 
-fn of_store(store: Box<Store>) -> impl Iterator<Item = Result<String>> {
+fn of_store(store: &Store) -> impl Iterator<Item = Result<String>> {
     let (mut next, mut ready) = (Some(0), Vec::new().into_iter());
     std::iter::from_fn(move || {
         loop {
@@ -129,7 +132,7 @@ fn of_store(store: Box<Store>) -> impl Iterator<Item = Result<String>> {
     })
 }
 
-fn of_text(mut lines: Box<dyn BufRead>) -> impl Iterator<Item = Result<String>> {
+fn of_text(mut lines: &mut dyn BufRead) -> impl Iterator<Item = Result<String>> {
     std::iter::from_fn(move || {
         let mut line = Vec::new();
         let mut limited = io::Read::take(&mut lines, LONGEST as u64 + 1);

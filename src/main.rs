@@ -15,7 +15,7 @@ use tidegauge::config::{self, Problems};
 use tidegauge::daemon::{self, Daemon};
 use tidegauge::source::table::TableError;
 use tidegauge::time::Span;
-use tidegauge::{auditor, check, compare, demo, profile, replay};
+use tidegauge::{auditor, check, compare, demo, explain, profile, replay};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -129,6 +129,27 @@ enum Command {
         /// Writes here instead of to standard output, whole or not at all.
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Computes an alert's numbers again from the rows in Kafka that they came of, and compares them to the last bit.
+    ///
+    /// The rows, and the numbers as they were told, are in the audit log. Nothing is changed, neither in Kafka nor in the
+    /// daemon. Ends with 0 when every number is the same and the log is whole, and with 1 when a number is another, rows
+    /// are no longer held, a number depends on more than these rows, or the work failed, which standard error then says.
+    Explain {
+        /// The id of the alert, as in events and the API.
+        #[arg(value_name = "ALERT_ID")]
+        alert: String,
+        /// The daemon's file.
+        #[arg(long, default_value = "tidegauge.yaml", value_name = "FILE")]
+        config: PathBuf,
+        /// Where the audit log is: a file of entries, `-` for standard input, or a store that no daemon uses, which is
+        /// needed where versions learn what they are compared with. Without this, the daemon is asked where the
+        /// configuration has it listen, and if there is none its store is opened.
+        #[arg(long, value_name = "LOG", conflicts_with = "url")]
+        audit: Option<PathBuf>,
+        /// A running daemon to ask for the audit log, such as http://localhost:9909.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
     },
     /// Reads the audit log: every alert, silence, reload, retrain, approval and change of a reference.
     #[command(subcommand)]
@@ -245,6 +266,10 @@ fn perform(command: Command) -> Result<bool> {
                 process::exit(INTERRUPTED.into());
             });
             profile::run(&profile::Options { data, monitor, output, force }, &stop).map(|()| true)
+        }
+        Command::Explain { alert, config, audit, url } => {
+            let runtime = Runtime::new().context("start the runtime")?;
+            runtime.block_on(explain::run(&explain::Options { alert, config, audit, url }))
         }
         Command::Audit(AuditCommand::Verify { log, heads }) => auditor::verify(&log, &heads),
         Command::Audit(AuditCommand::Show { log, from }) => auditor::show(&log, from).map(|()| true),

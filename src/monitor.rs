@@ -9,6 +9,7 @@ use crate::schema::{Field, Path, Schema, Secret};
 use crate::slice::Slicing;
 use crate::stat::{Choices, Statistic};
 use crate::time::{Span, Time, Window, Windowing};
+use crate::verdict::Challenge;
 
 /// Everything that one file under `rules/` says, checked.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Monitor {
     pub judging: Judging,
     /// How many false alarms `drift.surprise` may give, if it is measured.
     pub budget: Option<Budget>,
+    /// How versions are compared with the champion, if they are.
+    pub challenge: Option<Challenge>,
     pub rules: Vec<Arc<Rule>>,
 }
 

@@ -60,6 +60,7 @@ fn every_command_has_its_help() {
         ("demo", &["--duration", "--quiet", "--listen"]),
         ("check", &["[PATHS]"]),
         ("replay", &["--monitor", "--format", "<DATA>"]),
+        ("explain", &["<ALERT_ID>", "--config", "--audit", "--url"]),
         ("audit", &["verify", "show"]),
         ("compare", &["<REFERENCE>", "<CURRENT>", "--monitor", "--format", "--output"]),
     ] {

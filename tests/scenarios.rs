@@ -22,11 +22,12 @@
 //! expect told TEXT        the summary of some alert's change
 //! expect label NAME TEXT  the same for a label
 //! expect retrains         each request, indented, as `NAME [version V] [slice S] for SUBJECTS at END until END`
+//! expect verdicts         each, indented, as `VERSION VERDICT against CHAMPION at END after N windows`
 //! expect late N           expect rejected REASON…
 //! expect learnt ROWS [version V]
 //! ```
 //!
-//! Expectations are of all that happened since the last line that was none. Alerts, retrains, late and rejected rows
+//! Expectations are of all that happened since the last line that was none. Alerts, retrains, verdicts, late and rejected rows
 //! that nobody expected are faults.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ use tidegauge::measurement::Measurement;
 use tidegauge::pane::Partition;
 use tidegauge::rule::alert::{AlertEvent, RetrainRequest};
 use tidegauge::time::{Span, Time};
+use tidegauge::verdict::Standing;
 
 use crate::watch::{Told, Watch, monitor};
 
@@ -223,6 +225,7 @@ impl Run {
         };
         unexpected("alerts", told.effects.iter().any(|effect| matches!(effect, Effect::Alert(_))));
         unexpected("retrains", told.effects.iter().any(|effect| matches!(effect, Effect::Retrain(_))));
+        unexpected("verdicts", told.effects.iter().any(|effect| matches!(effect, Effect::Verdict(_))));
         unexpected("late", told.late > 0);
         unexpected("rejected", !told.rejected.is_empty());
     }
@@ -255,6 +258,11 @@ impl Run {
                 let is: Vec<String> = self.told.effects.iter().filter_map(retrain).map(said_request).collect();
                 assert_eq!(is, block, "{place}");
                 self.expected.insert("retrains");
+            }
+            "verdicts" => {
+                let is: Vec<String> = self.told.effects.iter().filter_map(verdict).map(said_verdict).collect();
+                assert_eq!(is, block, "{place}");
+                self.expected.insert("verdicts");
             }
             "late" => {
                 assert_eq!(self.told.late.to_string(), rest, "{place}");
@@ -330,6 +338,7 @@ impl Run {
                     let request = RetrainRequest { offsets: Vec::new(), ..(**request).clone() };
                     self.published.push(format!("{request:?}"));
                 }
+                Effect::Verdict(standing) => self.published.push(format!("{standing:?}")),
                 Effect::Learnt { .. }
                 | Effect::Late { .. }
                 | Effect::Expired { .. }
@@ -347,6 +356,15 @@ fn alert(effect: &Effect) -> Option<&AlertEvent> {
 
 fn retrain(effect: &Effect) -> Option<&RetrainRequest> {
     if let Effect::Retrain(request) = effect { Some(request) } else { None }
+}
+
+fn verdict(effect: &Effect) -> Option<&Standing> {
+    if let Effect::Verdict(standing) = effect { Some(standing) } else { None }
+}
+
+fn said_verdict(one: &Standing) -> String {
+    let (end, verdict) = (clock(one.window_end), one.verdict.name());
+    format!("{} {verdict} against {} at {end} after {} windows", one.version, one.champion, one.windows)
 }
 
 fn said_request(request: &RetrainRequest) -> String {

@@ -56,6 +56,9 @@ mod learning;
 /// What windows are compared with when that moves with the stream.
 mod history;
 
+/// A challenger that is better is found so, and one that is not is not.
+mod challengers;
+
 /// What conditions say of measurements.
 mod conditions;
 

@@ -8,6 +8,7 @@
 
 mod canonical;
 mod hash;
+mod told;
 mod verify;
 
 #[cfg(test)]
@@ -16,10 +17,12 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::retrain;
-use crate::rule::alert::{AlertEvent, RetrainRequest};
+use crate::rule::alert::{AlertEvent, RetrainRequest, Stretch};
 use crate::rule::{Severity, State};
 use crate::time::Time;
+use crate::verdict::{Standing, Verdict};
 pub use hash::{Hash, Head};
+pub use told::Told;
 pub use verify::{Broken, Summary, Why, verify};
 
 /// The form of entries and of what is hashed; written into the first one.
@@ -71,7 +74,7 @@ pub enum What {
         accepted: bool,
         problems: u64,
     },
-    /// An alert has changed.
+    /// An alert has changed; with all by which its numbers can be computed again.
     Alert {
         id: String,
         alert: String,
@@ -81,7 +84,12 @@ pub enum What {
         version: String,
         slice: String,
         subject: String,
+        window_start: Time,
         window_end: Time,
+        condition: String,
+        /// Where the rows of the window are, of all versions and slices.
+        counted: Vec<Stretch>,
+        evidence: Vec<Told>,
     },
     /// A retrain was asked for.
     Retrain {
@@ -91,6 +99,15 @@ pub enum What {
         version: String,
         slice: String,
         alert: String,
+        window_end: Time,
+    },
+    /// A version was found better or worse than the champion, or as good.
+    Verdict {
+        model: String,
+        version: String,
+        champion: String,
+        metric: String,
+        verdict: Verdict,
         window_end: Time,
     },
     /// Somebody has kept alerts from being told.
@@ -146,7 +163,11 @@ impl From<&AlertEvent> for What {
             version: event.version.clone(),
             slice: event.slice.clone(),
             subject: event.subject.clone(),
+            window_start: event.window_start,
             window_end: event.window_end,
+            condition: event.condition.clone(),
+            counted: event.counted.clone(),
+            evidence: event.evidence.iter().map(Told::from).collect(),
         }
     }
 }
@@ -174,6 +195,19 @@ impl From<&retrain::Run> for What {
             state: run.state,
             why: run.why.clone(),
             version: run.new_version.clone(),
+        }
+    }
+}
+
+impl From<&Standing> for What {
+    fn from(standing: &Standing) -> What {
+        What::Verdict {
+            model: standing.model.clone(),
+            version: standing.version.clone(),
+            champion: standing.champion.clone(),
+            metric: standing.metric.clone(),
+            verdict: standing.verdict,
+            window_end: standing.window_end,
         }
     }
 }

@@ -5,11 +5,12 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
+use crate::measurement::{Family, Measurement};
 
 fn what(seed: u8, text: &str) -> What {
     let text = || text.to_owned();
     let window_end = Time(i64::from(seed) * 60_000);
-    match seed % 8 {
+    match seed % 9 {
         0 => What::Start { version: text() },
         1 => What::Stop { reason: text() },
         2 => What::Reload { accepted: seed > 99, problems: u64::from(seed) },
@@ -22,7 +23,18 @@ fn what(seed: u8, text: &str) -> What {
             version: "3".into(),
             slice: "country=NL".into(),
             subject: text(),
+            window_start: Time(0),
             window_end,
+            condition: "drift.psi > 0.25".into(),
+            counted: vec![Stretch {
+                topic: text().into(),
+                partition: 3,
+                first: 0,
+                last: 1 << 40,
+                first_pane: Time(0),
+                last_pane: window_end,
+            }],
+            evidence: vec![Told::from(&told(f64::from(seed), text()))],
         },
         4 => What::Retrain {
             id: text(),
@@ -36,10 +48,29 @@ fn what(seed: u8, text: &str) -> What {
         5 => {
             What::Silence { id: text(), change: Change::Created, matchers: text(), until: window_end, comment: text() }
         }
+        7 => What::Verdict {
+            model: text(),
+            version: "8".into(),
+            champion: "7".into(),
+            metric: "performance.accuracy".into(),
+            verdict: Verdict::Better,
+            window_end,
+        },
         6 => What::Approval { of: text(), approved: seed > 99, comment: text() },
         _ => {
             What::Reference { model: text(), version: "3".into(), topic: "log".into(), from: String::new(), to: text() }
         }
+    }
+}
+
+fn told(number: f64, text: String) -> Measurement {
+    Measurement {
+        value: Some((number * 0.1).exp()),
+        p_value: Some((-number).exp()),
+        low: Some(-0.0),
+        high: Some(f64::INFINITY),
+        undefined: (number > 99.0).then_some(text),
+        ..Measurement::new(Family::Drift, "income", "psi")
     }
 }
 

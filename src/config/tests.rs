@@ -234,6 +234,16 @@ fn outcomes_are_measured_where_there_are_any() {
 }
 
 #[test]
+fn a_challenge_is_by_a_figure_that_is_measured() {
+    let challenge = |name: &str| load_monitor(&good(name)).expect("a monitor").challenge.expect("a challenge");
+    let (full, least) = (challenge("outcomes.yaml"), challenge("challenge.yaml"));
+    assert_eq!((full.champion.as_deref(), full.metric().as_str()), (Some("7"), "performance.recall"));
+    assert_eq!((full.margin, full.confidence), (0.01, 0.9));
+    assert_eq!((least.champion.as_deref(), least.metric().as_str()), (Some("a"), "telemetry.error_rate"));
+    assert_eq!((least.margin, least.confidence), (0.0, 0.95));
+}
+
+#[test]
 fn a_fault_inside_a_text_is_told_where_it_is() {
     let at = |text: &str| {
         let reader = Reader::of_text(text);

@@ -375,6 +375,9 @@ impl Pipeline {
             let account = self.engine.account(model);
             outlets.telemetry.account(model, account.as_ref());
             outlets.view.account(model, account);
+            let standings: Vec<_> = self.engine.standings(model).collect();
+            outlets.telemetry.standings(model, &standings);
+            outlets.view.standings(model, standings);
             for (partition, frontier, _) in self.engine.frontiers(model) {
                 outlets.telemetry.watermark(model, partition, frontier);
             }

@@ -194,7 +194,11 @@ impl Clerk {
                     self.tools.telemetry.retrain_moved(model, run.state);
                 }
                 // While this ends nothing is begun; it is in the store.
-                Effect::Trigger(run) => drop(self.triggers.as_ref().map(|triggers| triggers.send(*run))),
+                Effect::Trigger(run) => {
+                    if let Some(triggers) = &self.triggers {
+                        let _ = triggers.send(*run);
+                    }
+                }
                 Effect::Forgotten(_) => {}
             }
         }

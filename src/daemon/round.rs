@@ -15,6 +15,7 @@ use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::shard::Learnt;
 use crate::store::Commit;
 use crate::time::Time;
+use crate::verdict::Standing;
 
 #[derive(Default)]
 pub struct Round {
@@ -48,6 +49,7 @@ impl Round {
             }
             Effect::Alert(alert) => self.alert(&alert, config, router, outlets),
             Effect::Retrain(request) => self.retrain(*request, config, outlets),
+            Effect::Verdict(standing) => self.verdict(&standing, config, outlets),
             Effect::Learnt { learnt, known } => {
                 tracing::info!(
                     model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
@@ -101,6 +103,13 @@ impl Round {
         if config.actions.contains_key(&request.retrain) {
             self.commit.runs.push(Run::requested(request, now()));
         }
+    }
+
+    fn verdict(&mut self, standing: &Standing, config: &Config, outlets: &Outlets) {
+        self.touched.insert(standing.model.as_str().into());
+        tracing::info!(model = standing.model, "verdict: {}", standing.headline());
+        self.commit.audit.push(outlets.act(standing.into()));
+        self.records.push(event::verdict(&config.kafka.group, standing).record(&config.topics.alerts));
     }
 }
 

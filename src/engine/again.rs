@@ -73,7 +73,8 @@ impl<'a> Again<'a> {
         for measurements in &*measured {
             let Some((version, slice)) = key(measurements) else { continue };
             for rule in &self.monitor.rules {
-                let evidence = Evidence { version: &version, slice: &slice, measurements, offsets: &offsets };
+                let (version, slice) = (&version, &slice);
+                let evidence = Evidence { version, slice, measurements, offsets: &offsets, all: &offsets };
                 let (told, request) = asking.ask(rule, evidence);
                 events.extend(told);
                 requests.extend(request);

@@ -253,6 +253,8 @@ mod tests {
             unknown: None,
             shape: None,
             incident: None,
+            offsets: Vec::new(),
+            counted: Vec::new(),
             notify: Vec::new(),
         }
     }

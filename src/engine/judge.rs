@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::incidents;
 use super::outcomes::{self, Tallies};
-use super::rules::{Asking, Evidence, GroupKey, Memory};
+use super::rules::{self, Asking, Counted, Evidence, GroupKey, Memory};
 use super::scene::Hand;
 use super::{Effect, Known, Surprises, budgets};
 use crate::budget::Value;
@@ -28,7 +28,7 @@ pub(super) struct Group {
     pub logs: BTreeMap<Arc<str>, Log>,
     /// What the model said, and what that is counted on.
     outcomes: Option<(Known, OutcomeTally)>,
-    offsets: BTreeMap<Partition, (i64, i64)>,
+    offsets: BTreeMap<Partition, Counted>,
 }
 
 pub(super) struct Log {
@@ -71,8 +71,8 @@ impl Group {
         outcomes: Option<OutcomeTally>,
         known: &Known,
     ) {
-        let range = self.offsets.entry(key.partition.clone()).or_insert(pane.offsets);
-        *range = (range.0.min(pane.offsets.0), range.1.max(pane.offsets.1));
+        let counted = Counted { rows: pane.offsets, panes: (key.start, key.start) };
+        self.offsets.entry(key.partition.clone()).and_modify(|mine| mine.merge(counted)).or_insert(counted);
         match (&mut self.outcomes, outcomes) {
             (Some((_, mine)), Some(theirs)) => mine.merge(&theirs),
             (empty @ None, Some(outcomes)) => *empty = Some((known.clone(), outcomes)),
@@ -122,6 +122,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let mut effects = Vec::new();
     let sliced = sliced(&judged.groups);
     let said = said(&mut judged.groups);
+    let all = &rules::together(judged.groups.values().map(|group| &group.offsets));
     let labels = judged.labels.take();
     let is_told_first = !judged.groups.is_empty();
     let of_labels = labels
@@ -168,7 +169,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         let measurements: Vec<Measurement> = told.iter().chain(&known_already).cloned().collect();
         let mut following = Vec::new();
         let evidence =
-            Evidence { version: &version, slice: &slice, measurements: &measurements, offsets: &group.offsets };
+            Evidence { version: &version, slice: &slice, measurements: &measurements, offsets: &group.offsets, all };
         let rules = judged.monitor.rules.iter().filter(|rule| is_told_first || rule.when.needs_labels());
         for rule in rules {
             let (events, retrain) = asking.ask(rule, evidence);

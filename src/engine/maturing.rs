@@ -91,15 +91,9 @@ impl Watched {
         let window = self.monitor.windowing.window(end);
         let labels = self.labels(window).map(|labels| Labels { revision: number, ..labels });
         let (nulls, memory, groups) = (&mut self.nulls, &mut self.memory, BTreeMap::new());
-        effects.extend(judge(Judged {
-            monitor: &self.monitor,
-            window,
-            groups,
-            labels,
-            nulls,
-            memory,
-            surprises: None,
-        }));
+        let told = judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory, surprises: None });
+        let verdicts = self.compare_versions(window, &told);
+        effects.extend(told.into_iter().chain(verdicts));
     }
 
     /// What labels say of a window so far; `None` where none are waited for.

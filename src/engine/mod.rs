@@ -6,6 +6,7 @@
 
 mod again;
 mod budgets;
+mod challenge;
 mod judge;
 mod history;
 mod incidents;
@@ -33,6 +34,7 @@ use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
 use crate::rule::life::{Active, Lack};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
+use crate::verdict::{Contest, Standing};
 pub use again::Again;
 pub use budgets::Surprises;
 pub use incidents::Ongoing;
@@ -61,6 +63,8 @@ pub enum Effect {
     Measured(Vec<Measurement>),
     Alert(Box<AlertEvent>),
     Retrain(Box<RetrainRequest>),
+    /// A challenger was found better or worse than the champion, or as good.
+    Verdict(Box<Standing>),
     /// Shards are to count this version on this reference, and to say from when they do.
     Learnt {
         learnt: LearntKey,
@@ -143,6 +147,8 @@ pub struct State {
     pub incidents: Vec<Ongoing>,
     /// What is remembered for the budget of false alarms, where there is one.
     pub surprises: Option<Surprises>,
+    /// How challengers compare with the champion, where that is asked.
+    pub contest: Option<Contest>,
 }
 
 impl Default for State {
@@ -156,6 +162,7 @@ impl Default for State {
             sorts: Vec::new(),
             incidents: Vec::new(),
             surprises: None,
+            contest: None,
         }
     }
 }
@@ -269,6 +276,12 @@ impl Engine {
     /// How a model's budget of false alarms stands, if it has one.
     pub fn account(&mut self, model: &str) -> Option<Account> {
         self.monitors.get_mut(model)?.account()
+    }
+
+    /// How each challenger of a model stands against its champion.
+    pub fn standings<'a>(&'a self, model: &'a str) -> impl Iterator<Item = Standing> + 'a {
+        let contest = self.monitors.get(model).and_then(|watched| watched.contest.as_ref());
+        contest.into_iter().flat_map(move |contest| contest.standings(model))
     }
 
     /// How far each partition of a model has been counted, and whether it is waited for.

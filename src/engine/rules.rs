@@ -7,7 +7,7 @@ use super::incidents::Ongoing;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::Partition;
-use crate::rule::alert::{self, AlertEvent, AlertKey, OffsetRange, RetrainRequest};
+use crate::rule::alert::{self, AlertEvent, AlertKey, OffsetRange, RetrainRequest, Stretch};
 use crate::rule::condition::Verdict;
 use crate::rule::life::{self, Active, Lack};
 use crate::rule::{Retrain, Rule, State};
@@ -44,7 +44,58 @@ pub(super) struct Evidence<'a> {
     pub version: &'a Arc<str>,
     pub slice: &'a Arc<str>,
     pub measurements: &'a [Measurement],
-    pub offsets: &'a BTreeMap<Partition, (i64, i64)>,
+    /// Where its rows are.
+    pub offsets: &'a BTreeMap<Partition, Counted>,
+    /// Where those of the whole window are.
+    pub all: &'a BTreeMap<Partition, Counted>,
+}
+
+impl Evidence<'_> {
+    fn offsets(&self) -> Vec<OffsetRange> {
+        let range = |(partition, &Counted { rows: (first, last), .. }): (&Partition, &Counted)| OffsetRange {
+            partition: partition.clone(),
+            first,
+            last,
+        };
+        self.offsets.iter().map(range).collect()
+    }
+
+    fn stretches(&self) -> Vec<Stretch> {
+        let stretch = |(at, counted): (&Partition, &Counted)| Stretch {
+            topic: at.topic.clone(),
+            partition: at.partition,
+            first: counted.rows.0,
+            last: counted.rows.1,
+            first_pane: counted.panes.0,
+            last_pane: counted.panes.1,
+        };
+        self.all.iter().map(stretch).collect()
+    }
+}
+
+/// What was counted of a partition: the offsets of its first and last row, and the starts of its first and last pane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub rows: (i64, i64),
+    pub panes: (Time, Time),
+}
+
+impl Counted {
+    pub fn merge(&mut self, other: Counted) {
+        self.rows = (self.rows.0.min(other.rows.0), self.rows.1.max(other.rows.1));
+        self.panes = (self.panes.0.min(other.panes.0), self.panes.1.max(other.panes.1));
+    }
+}
+
+/// What was counted of each partition by several.
+pub(super) fn together<'a>(
+    groups: impl Iterator<Item = &'a BTreeMap<Partition, Counted>>,
+) -> BTreeMap<Partition, Counted> {
+    let mut together: BTreeMap<Partition, Counted> = BTreeMap::new();
+    for (partition, &counted) in groups.flatten() {
+        together.entry(partition.clone()).and_modify(|all| all.merge(counted)).or_insert(counted);
+    }
+    together
 }
 
 impl Asking<'_> {
@@ -80,6 +131,7 @@ impl Asking<'_> {
         let event = change.zip(slot.as_ref().or(before.as_ref())).map(|(state, active)| {
             let reason = if state == State::Resolved { "the condition no longer holds" } else { "" };
             let event = AlertEvent::new(&monitor.model, rule, &key, active, window, state);
+            let event = AlertEvent { offsets: of.offsets(), counted: of.stretches(), ..event };
             told(event, rule, window, reason, named(monitor, rule, of.measurements, subject))
         });
         match verdict {
@@ -110,11 +162,6 @@ impl Asking<'_> {
             active.firing && key.rule == rule.name && key.version == *version && key.slice == *slice
         });
         let subjects: Vec<String> = firing.map(|(key, _)| key.subject.clone()).collect();
-        let offsets = of.offsets.iter().map(|(partition, &(first, last))| OffsetRange {
-            partition: partition.clone(),
-            first,
-            last,
-        });
         let evidence: Vec<Measurement> =
             subjects.iter().flat_map(|subject| named(monitor, rule, measurements, subject)).collect();
         let labels = measurements.iter().filter_map(|m| Some((m.rows, m.coverage?))).max_by_key(|(rows, _)| *rows);
@@ -135,7 +182,7 @@ impl Asking<'_> {
             link: String::new(),
             window_start: window.start,
             window_end: window.end,
-            offsets: offsets.collect(),
+            offsets: of.offsets(),
             quiet_until: *quiet,
         })
     }

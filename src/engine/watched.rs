@@ -16,6 +16,7 @@ use crate::reference::Reference;
 use crate::rows::Rows;
 use crate::shard::Progress;
 use crate::time::{Span, Time};
+use crate::verdict::Contest;
 
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -40,6 +41,7 @@ pub(super) struct Watched {
     pub published: Time,
     pub memory: Memory,
     pub surprises: Option<Surprises>,
+    pub contest: Option<Contest>,
     /// The rate of false alarms, and when it was measured.
     measured: Option<(Time, Option<Measured>)>,
     /// What does not have to outlive the process, since it would come out the same.
@@ -74,6 +76,8 @@ impl Watched {
             Join::new(&monitor.model, labels.wait, &monitor.windowing, ledger, sorts, start.delays)
         });
         let surprises = Surprises::resume(start.state.surprises, &monitor, start.reference.as_deref());
+        let contest = monitor.challenge.as_ref();
+        let contest = contest.map(|it| Contest::resume(start.state.contest, it, monitor.windowing.size));
         Watched {
             monitor,
             given,
@@ -95,6 +99,7 @@ impl Watched {
                 ..Memory::default()
             },
             surprises,
+            contest,
             measured: None,
             nulls: Nulls::default(),
         }
@@ -110,6 +115,7 @@ impl Watched {
             sorts: self.join.as_ref().map(|join| join.sorts().to_vec()).unwrap_or_default(),
             incidents: self.memory.incidents.clone(),
             surprises: self.surprises.clone(),
+            contest: self.contest.clone(),
         }
     }
 
@@ -287,7 +293,9 @@ impl Watched {
         self.history.compare(&self.monitor, window, &mut groups);
         let labels = self.labels(window);
         let (nulls, memory, surprises) = (&mut self.nulls, &mut self.memory, self.surprises.as_mut());
-        effects.extend(judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory, surprises }));
+        let told = judge(Judged { monitor: &self.monitor, window, groups, labels, nulls, memory, surprises });
+        let verdicts = self.compare_versions(window, &told);
+        effects.extend(told.into_iter().chain(verdicts));
     }
 
     /// What a pane is to be compared with; `None` for one that lies in the time that was learnt from.

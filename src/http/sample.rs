@@ -64,6 +64,8 @@ pub fn event(subject: &str, state: State) -> AlertEvent {
         unknown: None,
         shape: None,
         incident: None,
+        offsets: Vec::new(),
+        counted: Vec::new(),
         notify: vec!["oncall".to_owned()],
     }
 }
@@ -108,6 +110,7 @@ pub fn monitor() -> Monitor {
         measures: vec![],
         judging: Default::default(),
         budget: None,
+        challenge: None,
         rules: vec![Arc::new(rule)],
     }
 }

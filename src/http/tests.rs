@@ -22,6 +22,8 @@ use crate::reference::Reference;
 use crate::rule::State as AlertState;
 use crate::store::{self, Store};
 use crate::time::{Span, Time};
+use crate::verdict::sample::standing;
+use crate::verdict::{Standing, Verdict};
 
 #[tokio::test]
 async fn metrics_are_in_the_text_format() {
@@ -183,6 +185,8 @@ async fn status_and_monitors_say_what_the_daemon_said() {
     view.account("credit", Some(Account { budget, spent: 1, left: 1.0, measured: None }));
     view.reference("credit", "", "", &Reference::build("credit.parquet", &[], &[], 100));
     view.measured(&[measurement("psi", "income", Some(0.31))]);
+    let standing = Standing { version: "7".into(), champion: "6".into(), ..standing(Verdict::Better) };
+    view.standings("credit", [standing]);
     let status = get(&view, "/api/v1/status").await.json();
     assert_eq!(status["data"]["ready"], true);
     assert_eq!(status["data"]["config_hash"], "abc123");
@@ -197,6 +201,11 @@ async fn status_and_monitors_say_what_the_daemon_said() {
     assert_eq!(credit["budget"], budget);
     assert_eq!(credit["references"][0]["name"], "credit.parquet");
     assert_eq!(credit["versions"][0]["rows"], 48_213);
+    assert_eq!(credit["versions"][0]["verdict"]["verdict"], "better");
+    assert_eq!(credit["versions"][0]["verdict"]["champion"], "6");
+    let page = get(&view, "/").await.body;
+    assert!(page.contains("better by <code>performance.accuracy</code> against version 6"), "{page}");
+    assert!(page.contains("0.02 to 0.08 in 12 windows"), "{page}");
     view.revoked(&partition);
     view.watching("def456", []);
     let status = get(&view, "/api/v1/status").await.json();

@@ -10,6 +10,7 @@ use crate::measurement::Measurement;
 use crate::rule::State;
 use crate::rule::alert::{AlertEvent, RetrainRequest, stable_id};
 use crate::time::Time;
+use crate::verdict::Standing;
 
 /// A record for a Kafka topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,15 @@ pub fn alert<'a>(group: &str, told: &'a AlertEvent) -> CloudEvent<'a, AlertEvent
 pub fn retrain<'a>(group: &str, told: &'a RetrainRequest) -> CloudEvent<'a, RetrainRequest> {
     let kind = "io.tidegauge.retrain.requested.v1";
     CloudEvent::new(group, kind, told.id.clone(), (&told.model, &told.version), told.window_end, told)
+}
+
+/// The event that tells what was found of a challenger.
+pub fn verdict<'a>(group: &str, told: &'a Standing) -> CloudEvent<'a, Standing> {
+    let kind = "io.tidegauge.challenger.verdict.v1";
+    let Standing { model, version, champion, metric, .. } = told;
+    let id =
+        stable_id(&["verdict", model, version, champion, metric, told.verdict.name(), &told.window_end.to_string()]);
+    CloudEvent::new(group, kind, id, (&told.model, &told.version), told.window_end, told)
 }
 
 /// The record of a measurement, which is not wrapped in an event because there are so many.
@@ -157,6 +167,8 @@ mod tests {
     use crate::pane::Partition;
     use crate::rule::Severity;
     use crate::rule::alert::{Incident, OffsetRange, Shape};
+    use crate::verdict::Verdict;
+    use crate::verdict::sample::standing;
 
     const DOCUMENT: &str = include_str!("EVENTS.md");
 
@@ -205,12 +217,19 @@ mod tests {
                 ranked: vec!["income".into(), "debt".into()],
                 likely: vec![likely(Cause::UnitChange)],
             }),
+            offsets: offsets(),
+            counted: vec![],
             notify: vec!["hook".into()],
         }
     }
 
     fn likely(cause: Cause) -> Likely {
         Likely { cause, subjects: vec!["income".into()], confidence: 0.9, evidence: "100 times as large".into() }
+    }
+
+    fn offsets() -> Vec<OffsetRange> {
+        let partition = Partition { topic: "credit.predictions".into(), partition: 3 };
+        vec![OffsetRange { partition, first: 10, last: 20 }]
     }
 
     fn request() -> RetrainRequest {
@@ -226,11 +245,7 @@ mod tests {
             window_start: Time(0),
             window_end: Time(3_600_000),
             evidence: vec![measured()],
-            offsets: vec![OffsetRange {
-                partition: Partition { topic: "credit.predictions".into(), partition: 3 },
-                first: 10,
-                last: 20,
-            }],
+            offsets: offsets(),
             reason: "FeatureDrift: income has psi 0.31 (threshold 0.2, p = 0.0004)".into(),
             rows: 5000,
             labelled: Some(1500),
@@ -238,6 +253,16 @@ mod tests {
             link: "https://tidegauge.example.com/#model-credit".into(),
             quiet_until: Time(86_400_000),
         }
+    }
+
+    #[test]
+    fn a_verdict_is_told_once_under_one_id() {
+        let (better, worse) = (standing(Verdict::Better), standing(Verdict::Worse));
+        assert_eq!(verdict("g", &better).id, verdict("g", &better.clone()).id);
+        assert_ne!(verdict("g", &better).id, verdict("g", &worse).id);
+        let event: Value = serde_json::from_str(&verdict("g", &better).structured()).unwrap();
+        assert_eq!((&event["subject"], &event["data"]["verdict"]), (&json!("credit/8"), &json!("better")));
+        assert!(Verdict::ALL.iter().all(|it| serde_json::to_value(it).unwrap() == json!(it.name())));
     }
 
     #[test]
@@ -312,6 +337,7 @@ mod tests {
             serde_json::to_value(&request).unwrap(),
             serde_json::to_value(&request.offsets[0]).unwrap(),
             serde_json::to_value(measured()).unwrap(),
+            serde_json::to_value(standing(Verdict::Better)).unwrap(),
         ];
         for field in datas.iter().flat_map(|data| data.as_object().unwrap().keys()) {
             assert!(DOCUMENT.contains(&format!("| `{field}` |")), "{field} is not in EVENTS.md");
@@ -320,5 +346,6 @@ mod tests {
             assert!(DOCUMENT.contains(alert("g", &told(state)).kind));
         }
         assert!(DOCUMENT.contains(retrain("g", &request).kind));
+        assert!(DOCUMENT.contains(verdict("g", &standing(Verdict::Better)).kind));
     }
 }

@@ -5,6 +5,7 @@ mod parquet;
 mod power;
 mod reader;
 mod show;
+mod watch;
 mod what_if;
 
 use std::collections::BTreeMap;
@@ -17,13 +18,12 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config;
-use crate::engine::{Effect, Engine, Event, Start, State};
+use crate::engine::{Effect, Start, State};
 use crate::join::Blank;
-use crate::lane::Lane;
 use crate::measurement::Measurement;
 use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
-use crate::plan::{Subscriber, TopicPlan, topics};
+use crate::plan::{Subscriber, TopicPlan};
 use crate::reference::Reference;
 use crate::rows::{Rows, Wanted};
 use crate::rule::alert::{AlertEvent, RetrainRequest};
@@ -31,12 +31,14 @@ use crate::shard::{Report, Resumed};
 use crate::source::reference_file;
 use crate::source::table::{self, Lookup};
 use crate::time::Time;
+use crate::verdict::Standing;
 pub use inject::Injection;
 use inject::Injector;
 use power::Power;
 use reader::{Part, Reader};
 use show::Show;
 pub use show::{Format, Summary};
+pub use watch::Watch;
 pub use what_if::Question;
 use what_if::{Point, WhatIf};
 
@@ -97,6 +99,9 @@ pub trait Tell {
     }
     fn alert(&mut self, _: &AlertEvent) -> Result<()>;
     fn retrain(&mut self, _: &RetrainRequest) -> Result<()>;
+    fn verdict(&mut self, _: &Standing) -> Result<()> {
+        Ok(())
+    }
     /// What other thresholds would have done.
     fn points(&mut self, _: &[Point]) -> Result<()> {
         Ok(())
@@ -205,14 +210,20 @@ fn labels(files: &[PathBuf], monitor: &Monitor) -> Result<Vec<(Arc<str>, PathBuf
 /// A replay under way.
 struct Replay<'a> {
     stop: &'a AtomicBool,
-    subscriber: Subscriber,
-    engine: Engine,
-    lanes: BTreeMap<Arc<str>, (Lane, i64)>,
+    monitor: Arc<Monitor>,
+    watch: Watch,
+    /// The offset of each topic's next row.
+    next: BTreeMap<Arc<str>, i64>,
     tell: &'a mut dyn Tell,
     summary: Summary,
     begun: Instant,
     what_if: Option<WhatIf>,
     injected: Vec<(Injector, Power)>,
+}
+
+/// Files have no partitions: a topic's are one.
+fn only_partition(topic: &Arc<str>) -> Partition {
+    Partition { topic: topic.clone(), partition: 0 }
 }
 
 /// Records that are decoded and counted together, where there is one log, and where several are read side by side.
@@ -244,17 +255,16 @@ impl<'a> Replay<'a> {
         let (learnt, panes, blocks, delays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // Of a file no more is kept than while it is read.
         let ledger = Arc::new(Blank);
-        let start = Start { monitor, reference, learnt, state: State::default(), panes, blocks, delays, ledger };
-        let mut engine = Engine::new([start]);
-        let mut lanes = BTreeMap::new();
-        for topic in topics(std::slice::from_ref(&subscriber)) {
-            let plan = TopicPlan::new(&topic, std::slice::from_ref(&subscriber), usize::MAX);
-            let partition = Partition { topic: topic.clone(), partition: 0 };
-            engine.step(Event::Assigned { partition: partition.clone(), latest: BTreeMap::new() });
-            lanes.insert(topic, (Lane::new(partition, &plan, &Resumed::default()), 0));
+        let state = State::default();
+        let start = Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks, delays, ledger };
+        let mut watch = Watch::new(start, usize::MAX);
+        let mut next = BTreeMap::new();
+        for topic in watch.topics() {
+            watch.assign(&only_partition(&topic), &Resumed::default());
+            next.insert(topic, 0);
         }
-        let summary = Summary::default();
-        Ok(Replay { stop, subscriber, engine, lanes, tell, summary, begun: Instant::now(), what_if, injected })
+        let (summary, begun) = (Summary::default(), Instant::now());
+        Ok(Replay { stop, monitor, watch, next, tell, summary, begun, what_if, injected })
     }
 
     fn is_stopped(&self) -> bool {
@@ -278,7 +288,7 @@ impl<'a> Replay<'a> {
         }
         let batch = if topics.len() > 1 { ONE_OF_SEVERAL } else { BATCH };
         let mut readers: Vec<(Arc<str>, Time, Reader)> = Vec::new();
-        let without: Vec<Arc<str>> = self.lanes.keys().filter(|topic| !topics.contains_key(*topic)).cloned().collect();
+        let without: Vec<Arc<str>> = self.next.keys().filter(|topic| !topics.contains_key(*topic)).cloned().collect();
         without.iter().try_for_each(|topic| self.end(topic))?;
         for (topic, files) in topics {
             let reader = Reader::start(files, self.lookups(&topic), batch, progress.clone())?;
@@ -303,17 +313,18 @@ impl<'a> Replay<'a> {
 
     /// A topic has come to its end: its last panes are closed, and it is not waited for any more.
     fn end(&mut self, topic: &Arc<str>) -> Result<()> {
-        let Some((lane, _)) = self.lanes.get_mut(topic) else { return Ok(()) };
+        let partition = only_partition(topic);
+        let Some(lane) = self.watch.lane(&partition) else { return Ok(()) };
         let report = lane.finish();
-        let partition = report.partition.clone();
         self.take(report, 0)?;
-        self.step(Event::Idle(partition))
+        let effects = self.watch.end(&partition);
+        self.show(effects)
     }
 
     /// What is looked up for a topic in a table.
     fn lookups(&self, topic: &Arc<str>) -> Vec<Lookup> {
-        let plan = TopicPlan::new(topic, std::slice::from_ref(&self.subscriber), usize::MAX);
-        let fields = self.subscriber.monitor.fields_of(topic);
+        let plan = self.watch.plan(topic);
+        let fields = self.monitor.fields_of(topic);
         // The shard brings numbers to scale, whatever they come from.
         let lookup = |wanted: &Wanted| {
             let field = fields.iter().find(|field| field.path == wanted.path && field.kind == wanted.kind);
@@ -324,7 +335,8 @@ impl<'a> Replay<'a> {
 
     /// Counts a part of a topic. Returns the latest event time that the topic has reached.
     fn count(&mut self, topic: &Arc<str>, part: Part) -> Result<Time> {
-        let Some((lane, next)) = self.lanes.get_mut(topic) else { return Ok(Time::MAX) };
+        let lane = self.watch.lane(&only_partition(topic));
+        let Some((lane, next)) = lane.zip(self.next.get_mut(topic)) else { return Ok(Time::MAX) };
         let first = *next;
         let (mut rows, rejected, count) = match part {
             // Lines of JSON are decoded as Kafka's records are, so that both give the same numbers.
@@ -344,7 +356,7 @@ impl<'a> Replay<'a> {
         let report = lane.count_decoded(&rows, rejected);
         let latest = report.progress.iter().filter_map(|progress| progress.latest).max();
         // Labels are counted as what they are.
-        let has_rows = self.subscriber.monitor.inputs.iter().any(|input| *input.topic == **topic);
+        let has_rows = self.monitor.inputs.iter().any(|input| *input.topic == **topic);
         self.take(report, if has_rows { count as u64 } else { 0 })?;
         Ok(latest.unwrap_or(Time::MIN))
     }
@@ -356,43 +368,37 @@ impl<'a> Replay<'a> {
             *self.summary.rejected.entry(rejected.reason.name()).or_default() += 1;
         }
         self.summary.late += report.progress.iter().map(|progress| progress.late).sum::<u64>();
-        self.step(Event::Report(report))
+        let effects = self.watch.take(report);
+        self.show(effects)
     }
 
-    fn step(&mut self, event: Event) -> Result<()> {
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
-            for effect in self.engine.step(event) {
-                match effect {
-                    Effect::Measured(measurements) => {
-                        self.summary.measured(&measurements);
-                        self.injected.iter_mut().for_each(|(_, power)| power.measured(&measurements));
-                        match &mut self.what_if {
-                            Some(what_if) => what_if.measured(measurements),
-                            None => self.tell.measurements(&measurements)?,
-                        }
+    fn show(&mut self, effects: Vec<Effect>) -> Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Measured(measurements) => {
+                    self.summary.measured(&measurements);
+                    self.injected.iter_mut().for_each(|(_, power)| power.measured(&measurements));
+                    match &mut self.what_if {
+                        Some(what_if) => what_if.measured(measurements),
+                        None => self.tell.measurements(&measurements)?,
                     }
-                    Effect::Alert(alert) => {
-                        self.summary.alert(&alert);
-                        self.injected.iter_mut().for_each(|(_, power)| power.alert(&alert));
-                        self.tell.alert(&alert)?;
-                    }
-                    Effect::Retrain(request) => {
-                        self.summary.retrains += 1;
-                        self.tell.retrain(&request)?;
-                    }
-                    Effect::Learnt { learnt, known } => {
-                        self.injected.iter_mut().for_each(|(injector, _)| injector.learn(&known.reference));
-                        if let Some((lane, _)) = self.lanes.get_mut(&learnt.topic) {
-                            let from = lane.learnt(&learnt.model, &learnt.version, known.axes);
-                            let partition = Partition { topic: learnt.topic.clone(), partition: 0 };
-                            events.push(Event::Started { learnt, partition, from });
-                        }
-                    }
-                    Effect::Late { rows, .. } => self.summary.late += rows,
-                    Effect::Joined { fared, .. } => self.summary.joined(fared),
-                    Effect::Expired { .. } | Effect::Folded(_) | Effect::Forgotten { .. } => {}
                 }
+                Effect::Alert(alert) => {
+                    self.summary.alert(&alert);
+                    self.injected.iter_mut().for_each(|(_, power)| power.alert(&alert));
+                    self.tell.alert(&alert)?;
+                }
+                Effect::Retrain(request) => {
+                    self.summary.retrains += 1;
+                    self.tell.retrain(&request)?;
+                }
+                Effect::Verdict(standing) => self.tell.verdict(&standing)?,
+                Effect::Learnt { known, .. } => {
+                    self.injected.iter_mut().for_each(|(injector, _)| injector.learn(&known.reference));
+                }
+                Effect::Late { rows, .. } => self.summary.late += rows,
+                Effect::Joined { fared, .. } => self.summary.joined(fared),
+                Effect::Expired { .. } | Effect::Folded(_) | Effect::Forgotten { .. } => {}
             }
         }
         Ok(())

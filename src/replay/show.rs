@@ -16,12 +16,13 @@ use crate::measurement::{Family, Measurement};
 use crate::rule::State;
 use crate::rule::alert::{AlertEvent, RetrainRequest};
 use crate::time::{Span, Time};
+use crate::verdict::Standing;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For reading: alerts as they would have come, then each statistic's course.
     Table,
-    /// One object a line: measurements, alerts, retrain requests and a summary, told apart by `type`.
+    /// One object a line: measurements, alerts, retrain requests, verdicts and a summary, told apart by `type`.
     Json,
     /// The measurements as a file, with one row each; alerts as in the table.
     Parquet,
@@ -157,6 +158,16 @@ impl Tell for Show {
                 let subjects = request.subjects.join(", ");
                 let (end, name, alert) = (request.window_end, &request.retrain, &request.alert);
                 Ok(writeln!(self.out, "{end}  retrain   {name}  asked for by {alert} {subjects}")?)
+            }
+        }
+    }
+
+    fn verdict(&mut self, standing: &Standing) -> Result<()> {
+        match self.format {
+            Format::Json => self.json("verdict", standing),
+            Format::Table | Format::Parquet => {
+                let end = standing.window_end;
+                Ok(writeln!(self.out, "{end}  verdict   {}", standing.headline())?)
             }
         }
     }

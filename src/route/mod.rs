@@ -367,6 +367,8 @@ fn alive(since: Time, now: Time) -> AlertEvent {
         unknown: None,
         shape: None,
         incident: None,
+        offsets: Vec::new(),
+        counted: Vec::new(),
         notify: Vec::new(),
     }
 }

@@ -53,6 +53,13 @@ pub struct AlertEvent {
     /// What this alert is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
+    /// The rows of the window and slice: for each partition, the first and the last offset. Empty where the window is
+    /// told again with labels, or has no rows of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offsets: Vec<OffsetRange>,
+    /// All that was counted for the window, by which it can be counted again. It is for the audit log.
+    #[serde(default, skip_serializing)]
+    pub counted: Vec<Stretch>,
     /// Receivers to notify.
     #[serde(default, skip_serializing)]
     pub notify: Vec<String>,
@@ -105,6 +112,8 @@ impl AlertEvent {
             unknown: active.unknown.clone(),
             shape: None,
             incident: None,
+            offsets: Vec::new(),
+            counted: Vec::new(),
             notify: rule.notify.clone(),
         }
     }
@@ -173,6 +182,21 @@ pub fn reason(rule: &str, subjects: &[String], evidence: &[Measurement]) -> Stri
         text.push_str(&format!(" and {} more", found.len() - NAMED));
     }
     if text.is_empty() { rule.to_owned() } else { format!("{rule}: {text}") }
+}
+
+/// The part of a partition that has a window's rows of all versions, both ends included. Between them are rows that are
+/// not of the window, and some may have come too late for it: that is told by their panes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stretch {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub first: i64,
+    pub last: i64,
+    /// The starts of the first and the last pane that have rows of the window in this partition. Panes are closed in
+    /// order: what is of an earlier one came when it was closed, and a later one was open still when the window was told.
+    pub first_pane: Time,
+    pub last_pane: Time,
 }
 
 /// The identity of an episode or request: the first 128 bits of the SHA-256 of its parts, in hexadecimal.

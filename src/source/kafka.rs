@@ -125,7 +125,7 @@ impl Batch {
         Some(&self.bytes[start..self.records[at].end])
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.records.len() >= MOST_RECORDS || self.bytes.len() >= MOST_BYTES
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod embedded;
 pub mod kafka;
+pub mod reread;
 pub mod reference_file;
 pub mod table;

@@ -3,6 +3,7 @@
 //! [`METRICS`] is the table of all metrics; the methods of [`Telemetry`] say what happened. Nothing here reads a clock:
 //! callers say when. Names stay as they are and everything that users choose is in label values.
 
+mod challengers;
 mod mlflow;
 mod snapshot;
 mod table;

@@ -166,6 +166,17 @@ pub const RETRAIN_TRANSITIONS: Metric = counter(
     &["model", "state"],
     "Runs of retrains that came to be held, triggered, succeeded and so on.",
 );
+pub const CHALLENGER_VERDICT: Metric = gauge(
+    "tidegauge_challenger_verdict",
+    &["model", "version", "champion", "verdict"],
+    "1 for what is known of a challenger, undecided, better, worse or equivalent, and 0 for the others.",
+);
+pub const CHALLENGER_DIFFERENCE: Metric = gauge(
+    "tidegauge_challenger_difference",
+    &["model", "version", "champion", "bound"],
+    "The challenger's metric less the champion's over all windows compared: estimate, or the low or high end of an \
+     interval that holds at any time.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -275,6 +286,8 @@ pub const METRICS: &[Metric] = &[
     FALSE_ALARM_BUDGET,
     FALSE_ALARMS_MEASURED,
     RETRAIN_TRANSITIONS,
+    CHALLENGER_VERDICT,
+    CHALLENGER_DIFFERENCE,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,

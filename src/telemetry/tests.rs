@@ -15,6 +15,8 @@ use crate::schema::{Path, Plausible, Schema};
 use crate::shard::Progress;
 use crate::stat;
 use crate::time::{Span, Windowing};
+use crate::verdict::Verdict;
+use crate::verdict::sample::standing;
 
 #[test]
 fn every_metric_of_the_table_is_exported_with_its_help_type_and_labels() {
@@ -237,6 +239,8 @@ fn eventful() -> Telemetry {
     let budget = "2 pages per 30d".parse().expect("a budget");
     let measured = Some(Measured { pages: 1.5, low: 0.5, high: 3.5, periods: 2.0 });
     telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured }));
+    telemetry.standings("credit", &[standing(Verdict::Better)]);
+    telemetry.incidents("credit", 1);
     telemetry.alerted(&event());
     telemetry.retrain_requested(&request());
     telemetry.notified("pager", false);
@@ -247,6 +251,32 @@ fn eventful() -> Telemetry {
     telemetry.reload_failed();
     telemetry.reloaded(Time(1_767_225_600_000));
     telemetry
+}
+
+#[test]
+fn a_challenger_stands_in_one_way_at_a_time() {
+    let telemetry = Telemetry::new(100);
+    telemetry.standings("credit", &[standing(Verdict::Undecided)]);
+    telemetry.standings("credit", &[standing(Verdict::Better)]);
+    let told = || {
+        let text = telemetry.render();
+        let lines = text.lines().filter(|line| line.starts_with("tidegauge_challenger_"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let lines = told();
+    let of = |verdict: &str, value: u8| {
+        let labels = format!(r#"champion="7",model="credit",verdict="{verdict}",version="8""#);
+        format!("tidegauge_challenger_verdict{{{labels}}} {value}")
+    };
+    for (verdict, value) in [("better", 1), ("worse", 0), ("equivalent", 0), ("undecided", 0)] {
+        assert!(lines.contains(&of(verdict, value)), "{lines:#?}");
+    }
+    let low = r#"tidegauge_challenger_difference{bound="low",champion="7",model="credit",version="8"} 0.02"#;
+    assert!(lines.iter().any(|line| line == low), "{lines:#?}");
+    telemetry.standings("other", &[]);
+    assert_eq!(told(), lines);
+    telemetry.standings("credit", &[]);
+    assert_eq!(told(), [""; 0]);
 }
 
 fn name_of_line(line: &str) -> &str {
@@ -290,6 +320,8 @@ fn event() -> AlertEvent {
         unknown: None,
         shape: None,
         incident: None,
+        offsets: vec![],
+        counted: vec![],
         notify: vec![],
     }
 }
@@ -356,6 +388,7 @@ fn monitor() -> Monitor {
         measures: vec![],
         judging: Default::default(),
         budget: None,
+        challenge: None,
         rules: vec![Arc::new(rule)],
     }
 }

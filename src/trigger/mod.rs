@@ -59,7 +59,7 @@ pub struct Accepted {
 /// One way to begin runs.
 #[derive(Debug)]
 pub enum Action {
-    Http(Http),
+    Http(Box<Http>),
     Exec(Exec),
 }
 
@@ -70,7 +70,7 @@ impl Action {
     /// When a file or variable that it names cannot be read, or what it says cannot be used.
     pub fn new(config: Config) -> Result<Action, Unusable> {
         Ok(match config {
-            Config::Http(config) => Action::Http(Http::new(*config)?),
+            Config::Http(config) => Action::Http(Box::new(Http::new(*config)?)),
             Config::Exec(config) => Action::Exec(Exec::new(config)?),
         })
     }

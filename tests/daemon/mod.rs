@@ -2,6 +2,7 @@
 
 mod crash;
 mod ending;
+mod explaining;
 mod labels;
 mod notifying;
 mod reload;

@@ -9,17 +9,30 @@ import sys
 
 
 def canonical(value):
+    # Python writes these fractions as ECMAScript does; of small and large ones it would not.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 ODD = 'quotes " and \\, tab \t, bell \a, delete \x7f, é, 😀, line\nbreak, slash /'
 END = "2026-01-01T01:00:00Z"
 ALERT = {"alert": "Drift", "model": "m", "version": "3", "slice": "country=NL", "window_end": END}
+PSI = {
+    "family": "drift", "subject": "income", "statistic": "psi", "rows": 900, "value": 0.1 + 0.2, "p_value": 1e-300,
+    "threshold": 0.25, "breached": True, "reference": "12ab", "revision": 0, "provisional": False,
+}
+EXPLAINED = {
+    "window_start": "2026-01-01T00:00:00Z", "condition": "drift.psi > 0.25", "evidence": [PSI],
+    "counted": [
+        {"topic": "log", "partition": 1, "first": 7, "last": 456, "first_pane": "2026-01-01T00:00:00Z",
+         "last_pane": "2026-01-01T00:55:00Z"},
+    ],
+}
 WHATS = [
     {"kind": "genesis", "format": 1, "log": "0123456789abcdef"},
     {"kind": "start", "version": "0.1.0"},
     {"kind": "reload", "accepted": False, "problems": 2},
-    {"kind": "alert", "id": "a", "state": "firing", "severity": "critical", "subject": "income", **ALERT},
+    {"kind": "alert", "id": "a", "state": "firing", "severity": "critical", "subject": "income", **ALERT,
+     **EXPLAINED},
     {"kind": "retrain", "id": "r", "retrain": "nightly", **ALERT},
     {"kind": "silence", "id": "s", "change": "created", "matchers": 'alert="Drift"', "until": END, "comment": ODD},
     {"kind": "approval", "of": "r", "approved": True, "comment": ""},

@@ -151,10 +151,13 @@ fn check_alerts(replayed: &Replayed, seen: &[Seen]) -> usize {
     // When enough labels have come for a rule depends on how the partitions were read.
     let is_exact = |alert: &AlertEvent| alert.alert != "Wrong";
     assert!(all.values().any(|alert| !is_exact(alert)), "labels say that something is wrong");
-    let told: BTreeMap<String, AlertEvent> = all.clone().into_iter().filter(|(_, alert)| is_exact(alert)).collect();
+    // Offsets are those of the topic, of which a replay knows nothing.
+    let without_offsets = |alert: &AlertEvent| AlertEvent { offsets: vec![], counted: vec![], ..alert.clone() };
+    let told = all.iter().filter(|(_, alert)| is_exact(alert));
+    let told: BTreeMap<String, AlertEvent> = told.map(|(id, alert)| (id.clone(), without_offsets(alert))).collect();
     let expected = replayed.alerts.iter().filter(|alert| is_exact(alert));
     let expected: BTreeMap<String, AlertEvent> =
-        expected.map(|alert| (event::alert("tests", alert).id, alert.clone())).collect();
+        expected.map(|alert| (event::alert("tests", alert).id, without_offsets(alert))).collect();
     let ids = |alerts: &BTreeMap<String, AlertEvent>| {
         let named = alerts.values().map(|a| format!("{} {} {} {}", a.window_end, a.alert, a.subject, a.state.name()));
         alerts.keys().cloned().zip(named).collect::<BTreeSet<_>>()

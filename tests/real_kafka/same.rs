@@ -68,7 +68,9 @@ fn through_kafka(version: &str, data: &Path) {
     assert!(!expected.is_empty());
     let by_identity = |alerts: Vec<AlertEvent>| {
         let key = |alert: &AlertEvent| (alert.id.clone(), alert.state.name());
-        alerts.into_iter().map(|alert| (key(&alert), alert)).collect::<BTreeMap<_, _>>()
+        // Offsets are those of the topic, of which a replay knows nothing.
+        let without_offsets = |alert: AlertEvent| AlertEvent { offsets: vec![], counted: vec![], ..alert };
+        alerts.into_iter().map(|alert| (key(&alert), without_offsets(alert))).collect::<BTreeMap<_, _>>()
     };
     assert_eq!(told.len(), expected.len(), "nothing is told twice");
     assert_eq!(by_identity(told), by_identity(expected));

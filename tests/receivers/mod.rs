@@ -102,6 +102,8 @@ fn alert(subject: &str, state: State) -> AlertEvent {
             ranked: vec![],
             likely: vec![likely],
         }),
+        offsets: vec![],
+        counted: vec![],
         notify: vec![],
     }
 }

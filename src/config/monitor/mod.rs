@@ -3,6 +3,7 @@
 mod against;
 mod alerts;
 mod budget;
+mod challenge;
 mod fairness;
 mod labels;
 mod measures;
@@ -81,6 +82,11 @@ fn monitor(
     let items = measures::Items { drift, quality, attribution, has_budget };
     let measures = measures::read(items, &of_outcomes, fields);
     let asked = measures.as_ref().map(|(measures, _)| measures.as_slice());
+    let challenge = map.maybe("challenge", |item| {
+        let against = reference.as_ref().map(|(_, against, _)| against);
+        let has_versions = version.map(|version| version.is_some());
+        challenge::read(item, &challenge::Known { outcomes: known, measures: asked, against, has_versions })
+    });
     let subjects = fairness.as_ref().zip(fields).map(|(fairness, fields)| {
         let attributes = fairness.iter().flat_map(|fairness| &fairness.grouping.attributes);
         let attributes = attributes.map(|attribute| attribute.subject.as_str()).collect();
@@ -113,6 +119,7 @@ fn monitor(
         measures,
         judging,
         budget: budget?,
+        challenge: challenge?,
         rules: rules?,
     })
 }

@@ -23,6 +23,7 @@ use crate::rule::alert::{AlertEvent, AlertKey};
 use crate::rule::life::Active;
 use crate::telemetry::Telemetry;
 use crate::time::{Span, Time, Windowing};
+use crate::verdict::Standing;
 use alerts::Alerts;
 use history::History;
 pub use history::MeasuredWindow;
@@ -63,6 +64,8 @@ struct ShownMonitor {
     references: BTreeMap<(String, String), ReferenceStatus>,
     watermark: Option<Time>,
     account: Option<Account>,
+    /// By the challenger's version.
+    standings: BTreeMap<String, Standing>,
 }
 
 /// What `/api/v1/status` says.
@@ -137,6 +140,8 @@ pub struct VersionStatus {
     pub rows: u64,
     /// The content hash of what its drift was measured against, in the first log that has any.
     pub reference: Option<String>,
+    /// How it stands against the champion, if it is compared with one.
+    pub verdict: Option<Standing>,
 }
 
 /// What the daemon writes.
@@ -226,6 +231,13 @@ impl View {
         }
     }
 
+    /// How the challengers of a model stand, all of them.
+    pub fn standings(&self, model: &str, standings: impl IntoIterator<Item = Standing>) {
+        if let Some(monitor) = self.write().monitors.get_mut(model) {
+            monitor.standings = standings.into_iter().map(|standing| (standing.version.clone(), standing)).collect();
+        }
+    }
+
     pub fn lag(&self, partition: &Partition, rows: u64) {
         self.write().lags.insert(partition.clone(), rows);
     }
@@ -308,7 +320,11 @@ impl View {
             references: monitor.references.values().cloned().collect(),
             watermark: monitor.watermark,
             budget: monitor.account.as_ref().map(BudgetStatus::of),
-            versions: shown.history.latest(model).filter_map(|window| VersionStatus::of(window)).collect(),
+            versions: shown
+                .history
+                .latest(model)
+                .filter_map(|window| VersionStatus::of(window, &monitor.standings))
+                .collect(),
         };
         shown.monitors.iter().map(status).collect()
     }
@@ -341,7 +357,7 @@ impl ShownMonitor {
         let (references, watermark) = known.map(|known| (known.references, known.watermark)).unwrap_or_default();
         let topics = monitor.inputs.iter().map(|input| input.topic.clone()).collect();
         let window = cut(&monitor.windowing);
-        ShownMonitor { topics, window, source, references, watermark, account: None }
+        ShownMonitor { topics, window, source, references, watermark, account: None, standings: BTreeMap::new() }
     }
 }
 
@@ -353,7 +369,7 @@ impl BudgetStatus {
 }
 
 impl VersionStatus {
-    fn of(window: &[Measurement]) -> Option<VersionStatus> {
+    fn of(window: &[Measurement], standings: &BTreeMap<String, Standing>) -> Option<VersionStatus> {
         let first = window.first().filter(|first| first.slice.is_empty())?;
         Some(VersionStatus {
             version: first.version.clone(),
@@ -361,6 +377,7 @@ impl VersionStatus {
             window_end: first.window_end,
             rows: window.iter().map(|m| m.rows).max().unwrap_or(0),
             reference: drift_reference(window).map(str::to_owned),
+            verdict: standings.get(&first.version).cloned(),
         })
     }
 }

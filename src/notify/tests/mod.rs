@@ -110,6 +110,8 @@ pub fn alert(subject: &str, state: State) -> AlertEvent {
         unknown: None,
         shape: None,
         incident: None,
+        offsets: vec![],
+        counted: vec![],
         notify: vec![],
     }
 }

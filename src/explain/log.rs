@@ -1,0 +1,155 @@
+//! Finds an alert's changes in the audit log, wherever that is, and whether the log is whole.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Client, Response, StatusCode, header};
+
+use super::Options;
+use crate::audit::{Broken, Entry, Head, Summary, What, verify};
+use crate::auditor::Log;
+use crate::config::Config;
+use crate::store::{self, Kept, Store, StoreError};
+
+/// How long a daemon may take for a part of its log.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What there is of an alert.
+pub struct Found {
+    /// Where the log is.
+    pub place: String,
+    /// The changes of the alert, in order.
+    pub entries: Vec<Entry>,
+    pub verdict: Result<Summary, Broken>,
+    store: Option<Box<Store>>,
+}
+
+impl Found {
+    /// What is kept of a monitor: in the store that the log is in, or else in the daemon's own. `None` when there is
+    /// neither, or a daemon has it.
+    pub fn kept(&self, own: &store::Config, model: &str) -> Option<Result<Kept, StoreError>> {
+        if let Some(store) = &self.store {
+            return Some(store.monitor(model));
+        }
+        // To open a store is to make it where there is none.
+        let own = own.path.join("db").is_dir().then(|| Store::open(own).ok())??;
+        Some(own.monitor(model))
+    }
+}
+
+/// Looks where it is told to; else asks the daemon that the configuration is of, and when none answers opens its store.
+pub async fn find(options: &Options, config: &Config) -> Result<Found> {
+    if let Some(log) = &options.audit {
+        return of_log(log, &options.alert);
+    }
+    if let Some(url) = &options.url {
+        return of_daemon(url.trim_end_matches('/'), &options.alert).await;
+    }
+    if let Some(url) = own_url(config.http.listen) {
+        match of_daemon(&url, &options.alert).await {
+            Err(error) if error.downcast_ref().is_some_and(reqwest::Error::is_connect) => {}
+            answer => return answer,
+        }
+    }
+    of_log(&config.store.path, &options.alert)
+}
+
+/// Where to reach from here what listens there.
+fn own_url(listen: SocketAddr) -> Option<String> {
+    let any = listen.ip().is_unspecified();
+    let ip = if any { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen.ip() };
+    (listen.port() != 0).then(|| format!("http://{}", SocketAddr::new(ip, listen.port())))
+}
+
+fn of_log(path: &Path, alert: &str) -> Result<Found> {
+    let mut log = Log::open(path)?;
+    let own = log.head();
+    let (mut search, mut failure) = (Search::new(alert), None);
+    let lines = log.lines().map_while(|line| line.map_err(|error| failure = Some(error)).ok());
+    let verdict = search.through(lines, own, &[]);
+    if let Some(error) = failure {
+        return Err(error.context(format!("read {}", path.display())));
+    }
+    let store = match log {
+        Log::Store(store) => Some(store),
+        Log::Lines(_) => None,
+    };
+    Ok(Found { place: path.display().to_string(), entries: search.entries, verdict, store })
+}
+
+async fn of_daemon(url: &str, alert: &str) -> Result<Found> {
+    // Another part of the process may have installed it first, which is as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder =
+        Client::builder().timeout(PATIENCE).no_proxy().user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
+    if url.starts_with("http:") {
+        // The system may have no certificates at all, which is no reason not to speak plain HTTP.
+        builder = builder.tls_certs_only([]);
+    }
+    let client = builder.build().context("set up the HTTP client")?;
+    let (mut lines, mut heads, mut next) = (Vec::new(), Vec::new(), Some(0));
+    while let Some(from) = next {
+        let asked = client.get(format!("{url}/api/v1/audit?from={from}")).send().await;
+        let page =
+            asked.map_err(reqwest::Error::without_url).with_context(|| format!("ask {url} for its audit log"))?;
+        if page.status() != StatusCode::OK {
+            bail!("{url} answers with {} to who asks for its audit log", page.status());
+        }
+        heads.extend(head_of(&page));
+        next = next_of(&page);
+        let text = page.text().await.with_context(|| format!("read the audit log of {url}"))?;
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    let mut search = Search::new(alert);
+    // The log may have grown since its head was read.
+    let verdict = search.through(lines.into_iter(), None, &heads);
+    Ok(Found { place: url.to_owned(), entries: search.entries, verdict, store: None })
+}
+
+fn head_of(page: &Response) -> Option<Head> {
+    page.headers().get("tidegauge-audit-head")?.to_str().ok()?.parse().ok()
+}
+
+/// From where to ask for more.
+fn next_of(page: &Response) -> Option<u64> {
+    let link = page.headers().get(header::LINK)?.to_str().ok()?;
+    let (_, number) = link.split_once("from=")?;
+    number.split('>').next()?.parse().ok()
+}
+
+/// Picks out what is of one alert.
+struct Search<'a> {
+    alert: &'a str,
+    entries: Vec<Entry>,
+}
+
+impl Search<'_> {
+    fn new(alert: &str) -> Search<'_> {
+        Search { alert, entries: Vec::new() }
+    }
+
+    /// Goes through a log, also where it is broken.
+    fn through(
+        &mut self,
+        mut lines: impl Iterator<Item = String>,
+        head: Option<Head>,
+        noted: &[Head],
+    ) -> Result<Summary, Broken> {
+        let verdict = verify(lines.by_ref().map(|line| self.look(&line)), head, noted);
+        for line in lines {
+            // That something is wrong is known by now.
+            let _ = self.look(&line);
+        }
+        verdict
+    }
+
+    fn look(&mut self, line: &str) -> Result<Entry, String> {
+        let entry = Entry::from_json(line)?;
+        if matches!(&entry.what, What::Alert { id, .. } if id == self.alert) {
+            self.entries.push(entry.clone());
+        }
+        Ok(entry)
+    }
+}

@@ -1,0 +1,182 @@
+//! An alert's numbers come out the same when they are computed again from its rows, or it is said why they do not.
+
+use std::collections::BTreeSet;
+use std::process::Output;
+
+use tidegauge::audit::{Entry, What};
+use tidegauge::rule::State;
+
+use super::{BEGIN, write_reference};
+use crate::support::broker::Broker;
+use crate::support::program::{Daemon, Folder};
+use crate::support::wait_until;
+
+const PARTITIONS: i32 = 3;
+/// Rows of each partition, ten in a second.
+const ROWS: i64 = 1200;
+
+/// Windows overlap, rows come late and in any order, and slices are told apart.
+const RULES: &str = r#"window: {size: 30s, every: 10s, lateness: 5s, idle: 10m, min_rows: 30}
+slices: {by: [purpose], min_rows: 30}
+drift: {numeric: [ks, psi, wasserstein, mean_shift], correction: benjamini_hochberg, underpowered: told}
+alerts:
+  - {alert: Drift, when: drift.psi > 0.3 && drift.ks > 0.1 && drift.wasserstein > 0 && drift.mean_shift > -9}
+  - {alert: Nulls, when: quality.null_rate > 0.12}
+  - {alert: Busy, when: telemetry.rows > 600 && telemetry.rows_per_second > 0}
+"#;
+
+fn rules(model: &str, topic: &str, reference: &str) -> String {
+    format!(
+        "model: {model}\ninputs: [{{topic: {topic}}}]\nschema:\n  time: ts\n  version: version\n  \
+         features: {{income: numeric, purpose: categorical}}\n  error: error\nreference: {reference}\n{RULES}"
+    )
+}
+
+/// Rows of twenty seconds are calm, those of the next twenty have higher incomes and more nulls. Some are up to twenty
+/// seconds behind the others. In the last partition the first one is far ahead, so that many come too late for panes of
+/// which that partition has no other rows.
+fn rows(partition: i32) -> Vec<String> {
+    let row = |at: i64, i: i64| {
+        let drifts = at / 20_000 % 2 == 1;
+        let income = (i * 7 + i64::from(partition) * 13) % 100 + if drifts { 45 } else { 0 };
+        let is_null = i % if drifts { 4 } else { 20 } == 0;
+        let income = if is_null { "null".to_owned() } else { format!("{income}.{}", i % 9) };
+        let purpose = if i % 3 == 0 { "car" } else { "home" };
+        format!(r#"{{"ts":{},"version":"1","income":{income},"purpose":"{purpose}","error":false}}"#, BEGIN + at)
+    };
+    let ahead = if partition == PARTITIONS - 1 { vec![row(35_500, 1)] } else { Vec::new() };
+    let others = (0..ROWS).map(|i| {
+        let behind = if i % 7 == 0 { i * 7919 % 20_000 } else { 0 };
+        if i % 111 == 110 { "not JSON".to_owned() } else { row((i * 100 - behind).max(0), i) }
+    });
+    ahead.into_iter().chain(others).collect()
+}
+
+/// The ids of a model's alerts that have fired by now, from the log that the daemon has.
+fn fired(log: &str, model: &str) -> BTreeSet<String> {
+    let entries = log.lines().map(|line| Entry::from_json(line).expect("an entry"));
+    let ids = entries.filter_map(|entry| match entry.what {
+        What::Alert { id, model: of, state: State::Firing, .. } if of == model => Some(id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+fn said(output: &Output) -> (Option<i32>, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn an_alert_is_explained_from_its_rows_or_it_is_said_why_not() {
+    let topics = [("loans", PARTITIONS), ("clicks", PARTITIONS)];
+    let (broker, folder) = (Broker::start(&topics), Folder::new());
+    folder.configure(&broker.address, "");
+    write_reference(&folder);
+    folder.write("rules/loan.yaml", rules("loan", "loans", "{dataset: reference.csv}"));
+    folder.write("rules/trail.yaml", rules("trail", "loans", "{dataset: reference.csv, trailing: {last: 1h}}"));
+    folder.write("rules/click.yaml", rules("click", "clicks", "{learnt: {rows: 300}}"));
+    let mut daemon = Daemon::start_ready(&folder);
+    for (topic, partitions) in topics {
+        (0..partitions).for_each(|partition| broker.produce(topic, partition, &rows(partition)[..600]));
+    }
+    wait_until("the first alerts", || !fired(&daemon.get("/api/v1/audit").1, "click").is_empty());
+    // What is counted on both sides of a restart is counted as without one.
+    assert_eq!(daemon.terminate().0.code(), Some(0));
+    let mut daemon = Daemon::start_ready(&folder);
+    let end = format!(r#"{{"ts":{},"version":"1"}}"#, BEGIN + 200_000);
+    for (topic, partitions) in topics {
+        for partition in 0..partitions {
+            broker.produce(topic, partition, &rows(partition)[600..]);
+            broker.produce(topic, partition, [&end]);
+        }
+    }
+    let last = tidegauge::time::Time(BEGIN + 120_000).to_string();
+    let is_told = |model| daemon.course(model, "income", "psi").last().is_some_and(|(end, _)| *end >= last);
+    wait_until("the last windows", || ["loan", "trail", "click"].into_iter().all(is_told));
+    let url = format!("http://{}", daemon.address);
+    let log = daemon.get("/api/v1/audit").1;
+
+    let loans = fired(&log, "loan");
+    assert!(loans.len() >= 6, "{loans:?}");
+    for id in &loans {
+        let (code, text) = said(&folder.run(&["explain", id, "--url", &url]));
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("entries, whole") && text.contains(", as then") && text.contains("identical"), "{text}");
+    }
+    what_is_no_such_alert(&folder, &url);
+    what_depends_on_more_than_its_rows(&folder, &url, fired(&log, "trail"));
+    let clicks = fired(&log, "click");
+    let id = clicks.first().expect("one has fired");
+    let (code, text) = said(&folder.run(&["explain", id, "--url", &url]));
+    assert!(code == Some(1) && text.contains("what its version had learnt is in the daemon's store"), "{text}");
+
+    assert_eq!(daemon.terminate().0.code(), Some(0));
+    for id in clicks.iter().chain(loans.first()) {
+        let (code, text) = said(&folder.run(&["explain", id]));
+        assert_eq!(code, Some(0), "{text}");
+        let (code, text) = said(&folder.run(&["explain", id, "--audit", "data"]));
+        assert_eq!(code, Some(0), "{text}");
+    }
+    let id = loans.first().expect("one has fired");
+    what_was_tampered_with(&folder, &log, id);
+    what_is_gone(&broker, &folder, &log, id);
+}
+
+fn what_is_no_such_alert(folder: &Folder, url: &str) {
+    let (code, text) = said(&folder.run(&["explain", "0123", "--url", url]));
+    assert!(code == Some(1) && text.contains("has no alert 0123"), "{text}");
+    let (code, text) = said(&folder.run(&["explain", "0123", "--url", "http://127.0.0.1:9"]));
+    assert!(code == Some(1) && text.contains("ask http://127.0.0.1:9 for its audit log"), "{text}");
+}
+
+fn what_depends_on_more_than_its_rows(folder: &Folder, url: &str, trails: BTreeSet<String>) {
+    let mut both = BTreeSet::new();
+    for id in &trails {
+        let (code, text) = said(&folder.run(&["explain", id, "--url", url]));
+        let depends = text.contains("it depends on the earlier windows that it was compared with");
+        assert_eq!(code, Some(i32::from(depends)), "{text}");
+        assert!(!text.contains("DIFFERS"), "{text}");
+        both.insert(depends);
+    }
+    assert!(both.contains(&false), "what is of the rows alone is the same");
+}
+
+fn what_was_tampered_with(folder: &Folder, log: &str, id: &str) {
+    let is_it = |line: &&str| line.contains(id) && line.contains(r#""state":"firing""#);
+    let line = log.lines().find(is_it).expect("it is in the log");
+    let (before, rest) = line.split_once(r#""value":0."#).expect("it has a value");
+    let digit = if rest.starts_with('1') { "2" } else { "1" };
+    let forged = format!(r#"{before}"value":0.{digit}{}"#, &rest[1..]);
+    folder.write("forged.jsonl", log.replace(line, &forged));
+    let (code, text) = said(&folder.run(&["explain", id, "--audit", "forged.jsonl"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("BROKEN: entry ") && text.contains("it was changed"), "{text}");
+    let differing: Vec<&str> = text.lines().filter(|line| line.contains("DIFFERS")).collect();
+    assert!(matches!(differing[..], [only] if only.trim_start().starts_with("value")), "{text}");
+}
+
+/// The embedded broker keeps five mebibytes of each partition; another broker never had the rows.
+fn what_is_gone(broker: &Broker, folder: &Folder, log: &str, id: &str) {
+    broker.produce("loans", 1, (0..60).map(|_| vec![b' '; 100_000]));
+    let (code, text) = said(&folder.run(&["explain", id]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(", as then") && !text.contains("DIFFERS"), "{text}");
+    assert!(text.contains("NOT COMPUTED   loans/1: offsets ") && text.contains(" are no longer held"), "{text}");
+    assert!(!text.contains("loans/0: offsets") && !text.contains("loans/2: offsets"), "{text}");
+    let shown =
+        |text: &str, verdict: &str| text.lines().any(|line| line.starts_with("    ") && line.ends_with(verdict));
+    assert!(shown(&text, "not computed") && !shown(&text, "identical"), "{text}");
+
+    let other = Broker::start(&[("loans", 2)]);
+    other.produce("loans", 0, rows(0));
+    other.produce("loans", 1, rows(1));
+    folder.write("whole.jsonl", log);
+    folder.configure(&other.address, "");
+    let (code, text) = said(&folder.run(&["explain", id, "--audit", "whole.jsonl"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("configuration  DIFFERS"), "{text}");
+    let gone: Vec<&str> = text.lines().filter(|line| line.contains("NOT COMPUTED")).collect();
+    assert!(!gone.is_empty() && gone.iter().all(|line| line.contains("loans/2: offsets ")), "{text}");
+    assert!(shown(&text, "not computed") && !shown(&text, "identical"), "{text}");
+}
