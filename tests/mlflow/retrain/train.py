@@ -2,7 +2,7 @@
 
     train.py REGISTERED BROKERS DAEMON
 
-The request is in TIDEGAUGE_REQUEST, as src/notify/EVENTS.md describes it.
+The request is in TIDEGAUGE_REQUEST or, if it is long, on the input alone; src/notify/EVENTS.md describes it.
 """
 
 import json
@@ -18,7 +18,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 REGISTERED, BROKERS, DAEMON = sys.argv[1:]
-REQUEST = json.loads(os.environ["TIDEGAUGE_REQUEST"])
+REQUEST = json.loads(os.environ.get("TIDEGAUGE_REQUEST") or sys.stdin.read())
 
 
 def milliseconds(text):
