@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Effect;
 use super::watched::Watched;
 use crate::measurement::Measurement;
+use crate::shard::OTHER_VERSIONS;
 use crate::time::Window;
 use crate::verdict::Measured;
 
@@ -15,7 +16,8 @@ impl Watched {
         let (Some(challenge), Some(contest)) = (&self.monitor.challenge, &mut self.contest) else { return Vec::new() };
         let statistic = challenge.statistic;
         let is_asked = |m: &&Measurement| {
-            m.slice.is_empty() && !m.provisional && m.family == statistic.family && m.statistic == statistic.name
+            let is_it = m.family == statistic.family && m.statistic == statistic.name;
+            is_it && m.slice.is_empty() && is_version(&m.version) && !m.provisional
         };
         let measurements = told.iter().flat_map(|effect| match effect {
             Effect::Measured(measurements) => measurements.as_slice(),
@@ -28,6 +30,11 @@ impl Watched {
         let standings = changed.iter().filter_map(|version| contest.standing(model, version));
         standings.map(|standing| Effect::Verdict(Box::new(standing))).collect()
     }
+}
+
+/// Rows that do not say which version has answered, and those of all that there is no room for, are of no one version.
+fn is_version(name: &str) -> bool {
+    !name.is_empty() && name != OTHER_VERSIONS
 }
 
 /// What labels say is of the rows that have one.

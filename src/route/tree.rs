@@ -4,7 +4,7 @@ use super::matcher::{Labels, Matcher, all_match};
 use crate::time::Span;
 
 /// A route, and those below it. What a route does not say it has from the one above, which has been filled in already.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
     /// An alert goes this way when all of them match.
     pub matchers: Vec<Matcher>,
@@ -50,19 +50,6 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Timing {
         Timing { wait: Span(0), interval: Span(5 * 60 * 1000), repeat: Span(4 * 60 * 60 * 1000) }
-    }
-}
-
-impl Default for Route {
-    fn default() -> Route {
-        Route {
-            matchers: Vec::new(),
-            receiver: None,
-            grouping: Grouping::default(),
-            timing: Timing::default(),
-            goes_on: false,
-            routes: Vec::new(),
-        }
     }
 }
 

@@ -235,7 +235,6 @@ fn eventful() -> Telemetry {
     telemetry.evaluated("credit", Time(1_767_225_601_500));
     telemetry.alerts(&monitor, []);
     telemetry.lacking(&monitor, []);
-    telemetry.incidents("credit", 1);
     let budget = "2 pages per 30d".parse().expect("a budget");
     let measured = Some(Measured { pages: 1.5, low: 0.5, high: 3.5, periods: 2.0 });
     telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured }));

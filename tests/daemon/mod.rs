@@ -1,5 +1,6 @@
 //! The daemon as its operators meet it: a process beside a broker, with files, signals and HTTP.
 
+mod challenging;
 mod crash;
 mod ending;
 mod explaining;
