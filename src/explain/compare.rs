@@ -75,7 +75,7 @@ fn name(told: &Told) -> String {
 
 /// All that a measurement says, always in the same order. No two numbers have the same text.
 fn parts(told: &Told) -> Vec<(&'static str, String)> {
-    let number = |number: Option<f64>| number.map_or(String::new(), |number| shortest(number));
+    let number = |number: Option<f64>| number.map_or(String::new(), shortest);
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     vec![
         ("rows", told.rows.to_string()),
