@@ -31,6 +31,7 @@ pub mod cause;
 // 3. Judgement: what to compare with, and what is worth telling.
 pub mod reference;
 pub mod rule;
+pub mod retrain;
 pub mod budget;
 pub mod notice;
 pub mod route;
@@ -51,6 +52,8 @@ pub mod telemetry;
 // 6. Edges: the world outside.
 pub mod source;
 pub mod notify;
+pub mod trigger;
+pub mod mlflow;
 pub mod store;
 pub mod http;
 

@@ -116,8 +116,39 @@ impl Grouping {
 pub enum Source {
     /// A file of Parquet, CSV or NDJSON, or what `profile` has kept of one.
     Dataset(std::path::PathBuf),
+    /// What stands beside a version of a model in MLflow.
+    Registered(Registered),
     /// The first so many rows of each version.
     Learnt { rows: usize },
+}
+
+/// A version of a model in MLflow's registry, and the artifact beside it that is the reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The registered model's name.
+    pub name: String,
+    pub which: Which,
+    /// The artifact's path, under those of the version or else of the run that made it.
+    pub artifact: String,
+}
+
+/// Which version of a registered model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one that this stands for at the time.
+    Alias(String),
+    /// Always the same.
+    Version(String),
+}
+
+impl std::fmt::Display for Registered {
+    /// As MLflow writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.which {
+            Which::Alias(alias) => write!(f, "models:/{}@{alias}", self.name),
+            Which::Version(version) => write!(f, "models:/{}/{version}", self.name),
+        }
+    }
 }
 
 /// What drift is measured against.

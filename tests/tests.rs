@@ -71,5 +71,10 @@ mod daemon;
 /// Receivers tell real peers: an SMTP server, an Alertmanager, and servers that hold them to what services document.
 mod receivers;
 
+/// Actions begin one run for each request, against servers that hold them to what services document.
+mod triggers;
+/// The daemon follows a model in the registry of a real MLflow, and writes there what it finds.
+mod mlflow;
+
 /// What tests of the running program share.
 mod support;

@@ -16,6 +16,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::retrain;
 use crate::rule::alert::{AlertEvent, RetrainRequest, Stretch};
 use crate::rule::{Severity, State};
 use crate::time::Time;
@@ -113,6 +114,16 @@ pub enum What {
         approved: bool,
         comment: String,
     },
+    /// A run of a retrain has come further, in whatever way.
+    Run {
+        id: String,
+        action: String,
+        model: String,
+        state: retrain::State,
+        why: String,
+        /// The version that was trained, once that is known.
+        version: Option<String>,
+    },
     /// Windows are compared with something else; a hash is empty where there was, or is, nothing.
     Reference {
         model: String,
@@ -161,6 +172,19 @@ impl From<&RetrainRequest> for What {
             slice: request.slice.clone(),
             alert: request.alert.clone(),
             window_end: request.window_end,
+        }
+    }
+}
+
+impl From<&retrain::Run> for What {
+    fn from(run: &retrain::Run) -> What {
+        What::Run {
+            id: run.id.clone(),
+            action: run.action.clone(),
+            model: run.request.model.clone(),
+            state: run.state,
+            why: run.why.clone(),
+            version: run.new_version.clone(),
         }
     }
 }

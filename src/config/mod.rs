@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::monitor::Monitor;
-pub use daemon::{Config, Limits, Topics, tests_in};
+pub use daemon::{Action, Config, Limits, Topics, tests_in};
 use ruletest::RuleTest;
 use yaml::{Giver, Item, Map, Reader, all, alternatives, shown};
 pub use yaml::{Position, hint};
@@ -122,13 +122,14 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
 
 /// Whether a file is the daemon's, and not a monitor: its keys tell, or its name if there are none.
 pub fn is_daemon(file: &Path) -> bool {
-    const OF_DAEMON: [&str; 13] = [
+    const OF_DAEMON: [&str; 15] = [
         "kafka",
         "rules",
         "http",
         "store",
         "topics",
         "receivers",
+        "actions",
         "limits",
         "workers",
         "external_url",
@@ -136,6 +137,7 @@ pub fn is_daemon(file: &Path) -> bool {
         "inhibit",
         "silences",
         "watchdog",
+        "mlflow",
     ];
     const OF_MONITOR: [&str; 6] = ["model", "inputs", "schema", "reference", "window", "alerts"];
     let reader = Reader::open(file);

@@ -5,6 +5,8 @@ mod offsets;
 mod outlets;
 mod pipeline;
 mod round;
+mod retraining;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,8 +27,11 @@ use crate::notify::receiver::Receiver;
 use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::trigger::Action;
 use outlets::{Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
+use registry::{Followed, Following, Registry, Scribe};
+pub use retraining::{Retraining, Tools};
 
 /// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
 /// store and the log.
@@ -49,14 +54,20 @@ pub struct Daemon<Load> {
 pub async fn run<Load>(
     daemon: Daemon<Load>,
     shutdown: impl Future<Output = ()>,
-    mut reload: mpsc::Receiver<http::Reload>,
+    reload: mpsc::Receiver<http::Reload>,
     ask_reload: mpsc::Sender<http::Reload>,
 ) -> Result<()>
 where
     Load: Fn() -> Result<Config, Problems>,
 {
     let Daemon { config, load, listening } = daemon;
-    let mut prepared = Prepared::new(config)?;
+    let mut shutdown = pin!(shutdown);
+    let nothing = Registry::default();
+    // A reference may have to be brought, which nobody has to wait for who wants an end.
+    let mut prepared = tokio::select! {
+        prepared = Prepared::open(config, &nothing) => prepared?,
+        () = &mut shutdown => return Ok(()),
+    };
     let mut config = prepared.config.clone();
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
@@ -70,38 +81,73 @@ where
         .with_context(|| format!("listen on {}", config.http.listen))?;
     let address = listener.local_addr().context("listen")?;
     let (stop_serving, serving_stops) = oneshot::channel::<()>();
-    let server = tokio::spawn(http::serve(listener, http::router(view.clone(), desk.clone()), async {
-        let _ = serving_stops.await;
-    }));
+    let (retrain_desk, asked) = http::RetrainDesk::new();
+    let server =
+        tokio::spawn(http::serve(listener, http::router(view.clone(), desk.clone(), retrain_desk.clone()), async {
+            let _ = serving_stops.await;
+        }));
     let (told, delivered) = mpsc::unbounded_channel();
     let outbox = Outbox::new(telemetry.clone());
     let mut post = Post::open(std::mem::take(&mut prepared.receivers), &store, &outbox, told.clone())?;
+    let tools = Tools {
+        store: store.clone(),
+        telemetry: telemetry.clone(),
+        desk: retrain_desk,
+        schedule: Schedule::default(),
+        config_hash: String::new(),
+    };
+    let mut retraining = retraining(&config, std::mem::take(&mut prepared.actions), &tools, asked)?;
     let clerk = tokio::spawn(file_away(delivered, store.clone(), telemetry.clone(), outbox.clone()));
     let (letters, sequence) = (post.letters.clone(), post.sequence);
-    let mut outlets =
-        Outlets { store, telemetry, view, desk, again, letters, outbox, sequence, config_hash: String::new() };
+    let (promote, promoted) = mpsc::channel(1);
+    let scribe = Scribe::new(telemetry.clone());
+    let mut following = Following::new(scribe.clone(), view.hook().clone(), promote);
+    let retrains = retraining.requests.clone();
+    let mut outlets = Outlets {
+        store,
+        telemetry,
+        view,
+        desk,
+        again,
+        letters,
+        retrains,
+        scribe,
+        outbox,
+        sequence,
+        config_hash: String::new(),
+    };
     announce(&config, &mut outlets);
     record(&outlets, What::Start { version: env!("CARGO_PKG_VERSION").to_owned() })?;
+    let mut registry = prepared.registry.clone();
+    following.go_on(&registry, &config.kafka.group);
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
     outlets.telemetry.reloaded(now());
     tracing::info!(%address, monitors = config.monitors.len(), "running");
     if let Some(listening) = listening {
         let _ = listening.send(address);
     }
-    let mut shutdown = pin!(shutdown);
+    let mut asked = Asked { reload, promoted, load };
     let ending = loop {
-        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut reload, &load).await? {
+        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut asked, (&config, &registry)).await? {
             Turn::GoOn => {}
             Turn::End(ending) => break ending,
-            Turn::Reload { mut prepared, answer, ending } => {
+            Turn::Anew { mut prepared, answer, ending } => {
                 stop(pipeline, &mut outlets, ending).await?;
                 warn_of_what_stays(&config, &prepared.config);
                 config = prepared.config.clone();
                 announce(&config, &mut outlets);
-                record(&outlets, What::Reload { accepted: true, problems: 0 })?;
+                if answer.is_some() {
+                    record(&outlets, What::Reload { accepted: true, problems: 0 })?;
+                }
+                registry = prepared.registry.clone();
+                following.go_on(&registry, &config.kafka.group);
                 let receivers = std::mem::take(&mut prepared.receivers);
+                let actions = std::mem::take(&mut prepared.actions);
+                retraining = self::retraining(&config, actions, &tools, retraining.close().await?)?;
+                outlets.retrains = retraining.requests.clone();
                 pipeline = Pipeline::start(*prepared, &outlets)?;
                 outlets.letters = post.reopen(receivers, &outlets.store, &outlets.outbox, told.clone()).await?;
+                let Some(answer) = answer else { continue };
                 outlets.telemetry.reloaded(now());
                 tracing::info!(monitors = config.monitors.len(), "reloaded");
                 let _ = answer.send(Ok(()));
@@ -114,11 +160,12 @@ where
     drop(outlets);
     drop(told);
     let _ = stop_serving.send(());
-    let ended = async {
-        post.close().await;
+    let told = async {
+        let (_, _) = tokio::join!(post.close(), retraining.close());
         let _ = clerk.await;
-        let _ = server.await;
     };
+    // None of them has to wait for another.
+    let ended = async { tokio::join!(told, following.close(), server) };
     let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
     tracing::info!("stopped");
     Ok(())
@@ -135,12 +182,21 @@ fn audit_page(store: &Store, from: u64) -> Result<http::AuditPage, StoreError> {
 enum Turn {
     GoOn,
     End(Ending),
-    /// The pipeline is to be made anew of this.
-    Reload {
+    /// The pipeline is to be made anew of this, as somebody has asked for who may want an answer.
+    Anew {
         prepared: Box<Prepared>,
-        answer: http::Reload,
+        answer: Option<http::Reload>,
         ending: Ending,
     },
+}
+
+/// What the pipeline may be made anew for.
+struct Asked<Load> {
+    /// The configuration is to be read again.
+    reload: mpsc::Receiver<http::Reload>,
+    /// Models have newer references, and all else is to stay.
+    promoted: mpsc::Receiver<Vec<Followed>>,
+    load: Load,
 }
 
 /// The end of a pipeline: whether its last round was carried out to its end, and until when the rest has to be.
@@ -156,25 +212,34 @@ async fn one_round<Load>(
     pipeline: &mut Pipeline,
     outlets: &mut Outlets,
     shutdown: &mut (impl Future<Output = ()> + Unpin),
-    reload: &mut mpsc::Receiver<http::Reload>,
-    load: &Load,
+    asked: &mut Asked<Load>,
+    (config, registry): (&Config, &Registry),
 ) -> Result<Turn>
 where
     Load: Fn() -> Result<Config, Problems>,
 {
-    let (telemetry, store) = (outlets.telemetry.clone(), outlets.store.clone());
+    let (telemetry, view, store) = (outlets.telemetry.clone(), outlets.view.clone(), outlets.store.clone());
     let refused = outlets.act(What::Reload { accepted: false, problems: 0 });
     let mut round = pin!(pipeline.round(outlets));
     let next = loop {
         let answer = tokio::select! {
             outcome = &mut round => return outcome.map(|()| Turn::GoOn),
             () = &mut *shutdown => break None,
-            Some(answer) = reload.recv() => answer,
+            Some(answer) = asked.reload.recv() => answer,
+            Some(newer) = asked.promoted.recv() => match take_up(newer, config, registry, &telemetry) {
+                Some(prepared) => break Some((prepared, None)),
+                None => continue,
+            },
         };
-        let loaded = load();
+        let loaded = (asked.load)();
         let problems = loaded.as_ref().err().map_or(1, |problems| problems.0.len() as u64);
-        match loaded.map_err(anyhow::Error::from).and_then(Prepared::new) {
-            Ok(prepared) => break Some((Box::new(prepared), answer)),
+        let opening = async { Prepared::open(loaded?, registry).await };
+        let prepared = tokio::select! {
+            prepared = alive(opening, &view) => prepared,
+            () = &mut *shutdown => break None,
+        };
+        match prepared {
+            Ok(prepared) => break Some((Box::new(prepared), Some(answer))),
             Err(error) => {
                 telemetry.reload_failed();
                 let what = What::Reload { accepted: false, problems };
@@ -190,8 +255,34 @@ where
     finished.unwrap_or(Ok(()))?;
     Ok(match next {
         None => Turn::End(ending),
-        Some((prepared, answer)) => Turn::Reload { prepared, answer, ending },
+        Some((prepared, answer)) => Turn::Anew { prepared, answer, ending },
     })
+}
+
+/// Does what may take a while, such as bringing a reference, and says all that time that the loop is alive.
+async fn alive<T>(work: impl Future<Output = T>, view: &http::View) -> T {
+    let mut work = pin!(work);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), &mut work).await {
+            Ok(done) => return done,
+            Err(_) => view.beat(std::time::Instant::now()),
+        }
+    }
+}
+
+/// The same configuration with newer references.
+fn take_up(newer: Vec<Followed>, config: &Config, registry: &Registry, telemetry: &Telemetry) -> Option<Box<Prepared>> {
+    let models: Vec<String> = newer.iter().map(|followed| followed.model().to_owned()).collect();
+    match Prepared::new(config.clone(), registry.with(newer)) {
+        Ok(prepared) => {
+            models.iter().for_each(|model| telemetry.promoted(model));
+            Some(Box::new(prepared))
+        }
+        Err(error) => {
+            tracing::error!(models = models.join(", "), "take up newer references: the old ones stay: {error:#}");
+            None
+        }
+    }
 }
 
 /// Ends a pipeline, cleanly if there is time.
@@ -203,9 +294,12 @@ async fn stop(pipeline: Pipeline, outlets: &mut Outlets, ending: Ending) -> Resu
     })
 }
 
-/// Puts into the audit log what this program does of itself, in no step of the pipeline.
+/// Puts into the audit log what this program does of itself, in no step of the pipeline. The head goes to the program's
+/// own log, which is kept elsewhere: by it one can tell later that nothing was cut off or forged before.
 fn record(outlets: &Outlets, what: What) -> Result<()> {
-    outlets.store.record(vec![outlets.act(what)]).context("write to the audit log")
+    outlets.store.record(vec![outlets.act(what)]).context("write to the audit log")?;
+    tracing::info!(head = %outlets.store.audit_head(), "the audit log is kept");
+    Ok(())
 }
 
 /// Says what a reload does not change, so that nobody waits for it.
@@ -230,6 +324,17 @@ fn announce(config: &Config, outlets: &mut Outlets) {
     outlets.view.watching(&outlets.config_hash, monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Retrains looked after as the configuration has it.
+fn retraining(
+    config: &Config,
+    actions: BTreeMap<String, Action>,
+    tools: &Tools,
+    asked: mpsc::Receiver<http::Asked>,
+) -> Result<Retraining> {
+    let guards = config.actions.iter().map(|(name, action)| (name.clone(), action.guards.clone())).collect();
+    Retraining::open(guards, actions, Tools { config_hash: config.hash(), ..tools.clone() }, asked)
 }
 
 /// The courier at work.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
+use super::registry::{Registry, Scribe};
 use crate::audit::{Act, What};
 use crate::config::Config;
 use crate::http::{Desk, View};
@@ -16,9 +17,11 @@ use crate::notify::receiver::Receiver;
 use crate::notify::{Letter, LetterId};
 use crate::reference::Reference;
 use crate::replay;
+use crate::retrain::Run;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::time::Time;
+use crate::trigger::Action;
 
 /// A configuration with everything that could still turn out to be wrong with it, read and opened before anything that
 /// runs is touched.
@@ -28,14 +31,25 @@ pub struct Prepared {
     pub references: Vec<Option<Arc<Reference>>>,
     pub publisher: Publisher,
     pub receivers: BTreeMap<String, Receiver>,
+    pub actions: BTreeMap<String, Action>,
+    pub registry: Registry,
 }
 
 impl Prepared {
+    /// Opens what a configuration names; `in_use` is what there is of MLflow already.
+    ///
     /// # Errors
-    /// When a reference cannot be read, a receiver cannot be used, or librdkafka refuses its configuration.
-    pub fn new(config: Config) -> Result<Prepared> {
-        let reference = |monitor: &Arc<Monitor>| {
-            replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model))
+    /// When a reference cannot be had or read, a receiver or action cannot be used, or librdkafka refuses its configuration.
+    pub async fn open(config: Config, in_use: &Registry) -> Result<Prepared> {
+        let registry = Registry::open(&config, in_use).await?;
+        Prepared::new(config, registry)
+    }
+
+    /// The same when the references that come from MLflow are there.
+    pub fn new(config: Config, registry: Registry) -> Result<Prepared> {
+        let reference = |monitor: &Arc<Monitor>| match registry.reference(&monitor.model) {
+            Some(reference) => Ok(Some(reference)),
+            None => replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model)),
         };
         let references = config.monitors.iter().map(reference).collect::<Result<_>>()?;
         let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
@@ -44,7 +58,12 @@ impl Prepared {
             let made = Receiver::new(receiver.clone(), &origin);
             receivers.insert(name.clone(), made.with_context(|| format!("set up the receiver {name}"))?);
         }
-        Ok(Prepared { config: Arc::new(config), references, publisher, receivers })
+        let mut actions = BTreeMap::new();
+        for (name, action) in &config.actions {
+            let made = Action::new(action.trigger.clone());
+            actions.insert(name.clone(), made.with_context(|| format!("set up the action {name}"))?);
+        }
+        Ok(Prepared { config: Arc::new(config), references, publisher, receivers, actions, registry })
     }
 }
 
@@ -57,7 +76,10 @@ pub struct Outlets {
     /// Letters that were given up and are to be delivered after all.
     pub again: mpsc::UnboundedReceiver<Letter>,
     pub letters: mpsc::Sender<Letter>,
+    /// Takes retrains that are stored.
+    pub retrains: mpsc::UnboundedSender<Run>,
     pub outbox: Outbox,
+    pub scribe: Scribe,
     /// The sequence number of the next letter.
     pub sequence: u64,
     /// What tells the configuration in force from others.

@@ -279,6 +279,8 @@ impl Pipeline {
         for (key, learnt) in round.learnt {
             self.counting.learnt(key, learnt);
         }
+        // Whoever takes them ends only with the process, and finds them in the store next time.
+        round.commit.runs.drain(..).for_each(|run| drop(outlets.retrains.send(run)));
         let again = std::iter::from_fn(|| outlets.again.try_recv().ok());
         let letters: Vec<Letter> = round.commit.letters.into_iter().chain(again).collect();
         outlets.outbox.add(&letters);

@@ -8,6 +8,7 @@ use crate::audit::What;
 use crate::config::Config;
 use crate::engine::{Effect, LearntKey};
 use crate::notify::event::{self, Record};
+use crate::retrain::Run;
 use crate::route::Router;
 use crate::rule::State;
 use crate::rule::alert::{AlertEvent, RetrainRequest};
@@ -43,9 +44,10 @@ impl Round {
                 let topic = &config.topics.measurements;
                 self.records.extend(measurements.iter().map(|measurement| event::measurement(topic, measurement)));
                 outlets.view.measured(&measurements);
+                outlets.scribe.measured(&measurements);
             }
             Effect::Alert(alert) => self.alert(&alert, config, router, outlets),
-            Effect::Retrain(request) => self.retrain(&request, config, outlets),
+            Effect::Retrain(request) => self.retrain(*request, config, outlets),
             Effect::Learnt { learnt, known } => {
                 tracing::info!(
                     model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
@@ -82,7 +84,8 @@ impl Round {
         outlets.view.alerted(alert);
     }
 
-    fn retrain(&mut self, request: &RetrainRequest, config: &Config, outlets: &Outlets) {
+    fn retrain(&mut self, request: RetrainRequest, config: &Config, outlets: &Outlets) {
+        let request = RetrainRequest { link: config.origin().model(&request.model), ..request };
         self.touched.insert(request.model.as_str().into());
         tracing::warn!(
             retrain = request.retrain,
@@ -92,9 +95,12 @@ impl Round {
             subjects = request.subjects.join(", "),
             "retrain requested"
         );
-        outlets.telemetry.retrain_requested(request);
-        self.commit.audit.push(outlets.act(request.into()));
-        self.records.push(event::retrain(&config.kafka.group, request).record(&config.topics.retrain));
+        outlets.telemetry.retrain_requested(&request);
+        self.commit.audit.push(outlets.act((&request).into()));
+        self.records.push(event::retrain(&config.kafka.group, &request).record(&config.topics.retrain));
+        if config.actions.contains_key(&request.retrain) {
+            self.commit.runs.push(Run::requested(request, now()));
+        }
     }
 }
 

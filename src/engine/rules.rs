@@ -162,6 +162,9 @@ impl Asking<'_> {
             active.firing && key.rule == rule.name && key.version == *version && key.slice == *slice
         });
         let subjects: Vec<String> = firing.map(|(key, _)| key.subject.clone()).collect();
+        let evidence: Vec<Measurement> =
+            subjects.iter().flat_map(|subject| named(monitor, rule, measurements, subject)).collect();
+        let labels = measurements.iter().filter_map(|m| Some((m.rows, m.coverage?))).max_by_key(|(rows, _)| *rows);
         Some(RetrainRequest {
             id: alert::stable_id(&["retrain", &monitor.model, &retrain.name, version, slice, &window.end.to_string()]),
             retrain: retrain.name.clone(),
@@ -170,8 +173,13 @@ impl Asking<'_> {
             slice: slice.to_string(),
             alert: rule.name.clone(),
             condition: rule.when.text().to_owned(),
-            evidence: subjects.iter().flat_map(|subject| named(monitor, rule, measurements, subject)).collect(),
+            reason: alert::reason(&rule.name, &subjects, &evidence),
+            evidence,
             subjects,
+            rows: measurements.iter().map(|m| m.rows).max().unwrap_or(0),
+            labelled: labels.map(|(rows, coverage)| (rows as f64 * coverage).round() as u64),
+            coverage: labels.map(|(_, coverage)| coverage),
+            link: String::new(),
             window_start: window.start,
             window_end: window.end,
             offsets: of.offsets(),

@@ -92,7 +92,7 @@ impl Parameters {
     }
 
     /// One of the words by which a type is serialised.
-    fn word<T: DeserializeOwned>(&mut self, name: &str, words: &str) -> Result<Option<T>, Failure> {
+    pub(super) fn word<T: DeserializeOwned>(&mut self, name: &str, words: &str) -> Result<Option<T>, Failure> {
         let Some(value) = self.text(name) else { return Ok(None) };
         let word = serde_json::from_value(serde_json::Value::String(value.clone()));
         word.map(Some).map_err(|_| bad(format!("{name} is one of {words}, not {value:?}")))

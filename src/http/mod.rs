@@ -2,9 +2,11 @@
 
 mod api;
 mod audit;
+mod hook;
 mod page;
 mod probe;
 mod desk;
+mod retrains;
 mod view;
 
 use std::future::{Future, IntoFuture};
@@ -23,6 +25,7 @@ use tokio::sync::{Semaphore, oneshot};
 use api::Failure;
 pub use audit::{AuditPage, ReadAudit};
 pub use desk::Desk;
+pub use retrains::{Asked, RetrainDesk};
 pub use view::{MonitorStatus, PartitionStatus, ReferenceStatus, Reload, Status, VersionStatus, View};
 
 /// Where to listen.
@@ -45,8 +48,8 @@ const PAGE_POLICY: &str =
 static WRITERS: Semaphore = Semaphore::const_new(4);
 
 /// All that is served.
-pub fn router(view: View, desk: Desk) -> Router {
-    served(Router::new().merge(shown(view)).merge(done(desk)))
+pub fn router(view: View, desk: Desk, retrains: RetrainDesk) -> Router {
+    served(Router::new().merge(shown(view)).merge(done(desk)).merge(retrains::routes().with_state(retrains)))
 }
 
 /// What is shown.
@@ -62,6 +65,7 @@ fn shown(view: View) -> Router {
         .route("/api/v1/measurements", get(api::measurements))
         .route("/api/v1/alerts", get(api::alerts))
         .route("/api/v1/audit", get(audit::entries))
+        .route("/api/v1/mlflow/webhook", post(hook::receive).layer(DefaultBodyLimit::max(hook::LARGEST_BODY)))
         .with_state(view)
 }
 

@@ -297,8 +297,12 @@ async fn a_client_that_never_finishes_does_not_keep_the_server() {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let serving =
-        tokio::spawn(serve_with(listener, router(view, Operator::new().desk), shutdown, Duration::from_millis(50)));
+    let serving = tokio::spawn(serve_with(
+        listener,
+        router(view, Operator::new().desk, RetrainDesk::new().0),
+        shutdown,
+        Duration::from_millis(50),
+    ));
     let mut slow = TcpStream::connect(address).await.expect("a connection");
     slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.expect("half a request");
     stop.send(()).expect("the server runs");
@@ -391,7 +395,7 @@ async fn get(view: &View, path: &str) -> Answer {
 /// Serves one request, of which the last lines are added: a `content-length` goes before the body that it announces.
 async fn exchange(view: &View, request: &str) -> Answer {
     static DESK: OnceLock<Operator> = OnceLock::new();
-    ask(router(view.clone(), DESK.get_or_init(Operator::new).desk.clone()), request).await
+    ask(router(view.clone(), DESK.get_or_init(Operator::new).desk.clone(), RetrainDesk::new().0), request).await
 }
 
 /// A desk with a store of its own, and what it hands on.
@@ -415,7 +419,7 @@ impl Operator {
         let (view, _requests) = view();
         let length = body.len();
         let request = format!("{method} {path} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}");
-        ask(router(view, self.desk.clone()), &request).await
+        ask(router(view, self.desk.clone(), RetrainDesk::new().0), &request).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP client that receivers share: posts, and says whether to try again.
+//! The HTTP client that receivers and actions share: posts, and says whether to try again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use chrono::DateTime;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Proxy, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Method, Proxy, RequestBuilder, Response, StatusCode, Url, redirect};
 
 use super::attempt::{Failure, Unusable, causes, read};
 use super::secret::Secret;
@@ -73,6 +73,11 @@ impl Client {
         Ok(Client { config, client })
     }
 
+    /// A request with the headers that are always sent, and with `more`.
+    pub fn request(&self, method: Method, url: Url, more: &[(&str, String)]) -> Result<RequestBuilder, Unusable> {
+        Ok(self.client.request(method, url).headers(headers(&self.config, more)?))
+    }
+
     /// Makes one attempt to post; `more` are further headers.
     pub async fn post(
         &self,
@@ -81,11 +86,25 @@ impl Client {
         more: &[(&str, String)],
         body: String,
     ) -> Result<(), Failure> {
-        let mut headers = headers(&self.config, more)?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         let place = place(&url);
-        match self.client.post(url).headers(headers).body(body).send().await {
-            Ok(response) => answer(&place, response).await,
+        let more: Vec<(&str, String)> =
+            more.iter().cloned().chain([(CONTENT_TYPE.as_str(), content_type.to_owned())]).collect();
+        let answer = self.call(Method::POST, url, &more, body).await?;
+        answer.failure(&place).map_or(Ok(()), Err)
+    }
+
+    /// Makes one attempt to be answered, whatever the answer is; `more` are further headers.
+    pub async fn call(
+        &self,
+        method: Method,
+        url: Url,
+        more: &[(&str, String)],
+        body: String,
+    ) -> Result<Answer, Failure> {
+        let headers = headers(&self.config, more)?;
+        let place = place(&url);
+        match self.client.request(method, url).headers(headers).body(body).send().await {
+            Ok(response) => Ok(Answer::read(response).await),
             Err(error) => Err(Failure::passing(format!("{place}: {}", causes(&error.without_url())))),
         }
     }
@@ -118,24 +137,46 @@ fn headers(config: &Config, more: &[(&str, String)]) -> Result<HeaderMap, Unusab
 }
 
 /// As much of a URL as may be shown.
-fn place(url: &Url) -> String {
+pub fn place(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-async fn answer(place: &str, response: Response) -> Result<(), Failure> {
-    let status = response.status();
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| until(value.to_str().ok()?));
-    drain(response).await;
-    let why = format!("{place} answered {status}");
-    match status {
-        _ if status.is_success() => Ok(()),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            Err(Failure::Passing { why, after })
-        }
-        _ if status.is_server_error() => Err(Failure::Passing { why, after }),
-        // A redirect is not followed: it could lead credentials to a place that nobody configured.
-        _ => Err(Failure::Lasting { why }),
+/// What a server answers.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// How long it wants us to wait, if it says so.
+    pub after: Option<Duration>,
+    /// As much of it as an answer should have.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Answer {
+        let status = response.status();
+        let after = retry_after(&response);
+        Answer { status, after, body: content(response).await }
     }
+
+    /// Why this is not success, if it is not, and whether to try again.
+    pub fn failure(&self, place: &str) -> Option<Failure> {
+        let Answer { status, after, .. } = *self;
+        let why = format!("{place} answered {status}");
+        match status {
+            _ if status.is_success() => None,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+                Some(Failure::Passing { why, after })
+            }
+            _ if status.is_server_error() => Some(Failure::Passing { why, after }),
+            // A redirect is not followed: it could lead credentials to a place that nobody configured.
+            _ => Some(Failure::Lasting { why }),
+        }
+    }
+}
+
+/// How long whoever has answered wants us to wait.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    response.headers().get(RETRY_AFTER).and_then(|value| until(value.to_str().ok()?))
 }
 
 /// How long a receiver wants us to wait: seconds, or a date.
@@ -149,15 +190,16 @@ fn until(text: &str) -> Option<Duration> {
     seconds().or_else(date)
 }
 
-/// Reads the rest of an answer, so that its connection can be used again, unless it is longer than an answer should be.
-async fn drain(mut response: Response) {
-    let mut left = LONGEST_ANSWER;
+/// Reads an answer to its end, so that its connection can be used again, unless it is longer than an answer should be.
+async fn content(mut response: Response) -> Vec<u8> {
+    let mut content = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        match left.checked_sub(chunk.len()) {
-            Some(rest) => left = rest,
-            None => return,
+        if content.len() + chunk.len() > LONGEST_ANSWER {
+            break;
         }
+        content.extend_from_slice(&chunk);
     }
+    content
 }
 
 const LONGEST_ANSWER: usize = 64 << 10;

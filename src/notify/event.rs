@@ -234,6 +234,11 @@ mod tests {
             window_end: Time(3_600_000),
             evidence: vec![measured()],
             offsets: offsets(),
+            reason: "FeatureDrift: income has psi 0.31 (threshold 0.2, p = 0.0004)".into(),
+            rows: 5000,
+            labelled: Some(1500),
+            coverage: Some(0.3),
+            link: "https://tidegauge.example.com/#model-credit".into(),
             quiet_until: Time(86_400_000),
         }
     }

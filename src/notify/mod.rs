@@ -149,7 +149,8 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    fn wait(&self, failures: u32, asked: Option<Duration>, letter: &LetterId) -> Duration {
+    /// How long to wait after so many failures, at least as long as was asked for; `letter` tells apart what failed.
+    pub fn wait(&self, failures: u32, asked: Option<Duration>, letter: &impl Hash) -> Duration {
         let longest = self.waits.iter().max().copied().unwrap_or_default();
         let place = (failures as usize).saturating_sub(1).min(self.waits.len().saturating_sub(1));
         let planned = self.waits.get(place).copied().unwrap_or_default();

@@ -19,6 +19,16 @@ impl Origin {
         self.external_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
 
+    /// Where the page shows a model; empty if nobody said where the page is.
+    pub fn model(&self, model: &str) -> String {
+        let page = Url::parse(&format!("{}/", self.page()));
+        page.map_or(String::new(), |mut page| {
+            // The fragment is escaped.
+            page.set_fragment(Some(&format!("model-{model}")));
+            page.into()
+        })
+    }
+
     /// Where the page shows the alert; empty if nobody said where the page is. It is always a valid address, since
     /// ids are of letters and digits.
     pub fn link(&self, alert: &AlertEvent) -> String {

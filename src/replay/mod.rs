@@ -128,17 +128,23 @@ pub fn quietly(
 pub fn reference(monitor: &Monitor) -> Result<Option<Arc<Reference>>> {
     match &monitor.reference {
         Source::Learnt { .. } => Ok(None),
-        Source::Dataset(path) => {
-            let (fields, resolution) = (monitor.fields(), monitor.resolution);
-            let reference = if reference_file::is_named(path) {
-                reference_file::load(path, fields, resolution).context("read the reference")?
-            } else {
-                let built = table::reference_for(std::slice::from_ref(path), monitor, &|_| true);
-                built.context("read the reference")?.reference
-            };
-            Ok(Some(Arc::new(reference)))
-        }
+        Source::Dataset(path) => Ok(Some(Arc::new(reference_in(path, monitor)?))),
+        Source::Registered(registered) => bail!(
+            "the reference is in MLflow ({registered}), which only the daemon asks: download {} and name it in a copy of \
+             the monitor as `dataset`",
+            registered.artifact
+        ),
     }
+}
+
+/// The reference for a monitor that is in a file: a data set, or what `profile` has kept of one.
+pub fn reference_in(path: &Path, monitor: &Monitor) -> Result<Reference> {
+    let (fields, resolution) = (monitor.fields(), monitor.resolution);
+    if reference_file::is_named(path) {
+        return reference_file::load(path, fields, resolution).context("read the reference");
+    }
+    let built = table::reference_for(&[path.to_owned()], monitor, &|_| true);
+    Ok(built.context("read the reference")?.reference)
 }
 
 /// Refuses what does not go together.

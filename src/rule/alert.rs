@@ -139,6 +139,21 @@ pub struct RetrainRequest {
     pub evidence: Vec<Measurement>,
     /// The rows of the window and slice: for each partition, the first and the last offset.
     pub offsets: Vec<OffsetRange>,
+    /// Why, for a person.
+    #[serde(default)]
+    pub reason: String,
+    /// Rows of the window and slice, in the log that has the most.
+    #[serde(default)]
+    pub rows: u64,
+    /// How many of them have labels so far, where labels are read.
+    #[serde(default)]
+    pub labelled: Option<u64>,
+    /// The share of them that has labels so far.
+    #[serde(default)]
+    pub coverage: Option<f64>,
+    /// Where the daemon shows the model; empty if nobody said where that is.
+    #[serde(default)]
+    pub link: String,
     /// No further request of this name for this model and version before this event time.
     pub quiet_until: Time,
 }
@@ -165,6 +180,23 @@ pub struct Stretch {
     /// order: what is of an earlier one came when it was closed, and a later one was open still when the window was told.
     pub first_pane: Time,
     pub last_pane: Time,
+}
+
+/// Why a retrain is asked for, for a person: the rule, and what its condition found.
+pub fn reason(rule: &str, subjects: &[String], evidence: &[Measurement]) -> String {
+    /// More are in the evidence.
+    const NAMED: usize = 3;
+    let of = |measurement: &&Measurement| subjects.is_empty() || subjects.contains(&measurement.subject);
+    let found: Vec<&Measurement> = evidence.iter().filter(of).collect();
+    let told = found.iter().take(NAMED).map(|m| match m.subject.as_str() {
+        "" => in_words(m),
+        subject => format!("{subject} has {}", in_words(m)),
+    });
+    let mut text = told.collect::<Vec<_>>().join(", ");
+    if found.len() > NAMED {
+        text.push_str(&format!(" and {} more", found.len() - NAMED));
+    }
+    if text.is_empty() { rule.to_owned() } else { format!("{rule}: {text}") }
 }
 
 /// The identity of an episode or request: the first 128 bits of the SHA-256 of its parts, in hexadecimal.

@@ -9,6 +9,7 @@ mod joined;
 mod key;
 mod ledger;
 mod post;
+mod runs;
 mod value;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::notify::Letter;
 use crate::notify::event::Record;
 use crate::pane::{Pane, Partition};
 use crate::reference::Reference;
+use crate::retrain::Run;
 use crate::route;
 use crate::time::Time;
 use database::open_database;
@@ -78,6 +80,8 @@ pub struct Commit {
     pub letters: Vec<Letter>,
     /// What has changed in what receivers know.
     pub routed: Vec<route::Change>,
+    /// Retrains that are asked for. One that is stored already stays as it is.
+    pub runs: Vec<Run>,
     /// What has changed in the joins, by model.
     pub joined: Vec<(Arc<str>, join::Changes)>,
     /// Records that are to be published when this is on the disk, in place of those of the step before.
@@ -181,6 +185,7 @@ impl Store {
                 None => changes.delete(Kind::Routed, text_key(key)),
             }
         }
+        self.add_runs(&commit.runs, &mut changes)?;
         let placed = self.place(&commit.audit, &mut changes)?;
         self.write(changes, PersistMode::SyncAll)?;
         placed.into_iter().for_each(|placed| placed.written());
@@ -405,10 +410,11 @@ enum Kind {
     Routed,
     Silences,
     Audit,
+    Runs,
 }
 
 impl Kind {
-    const ALL: [Kind; 15] = [
+    const ALL: [Kind; 16] = [
         Kind::About,
         Kind::Positions,
         Kind::Panes,
@@ -424,6 +430,7 @@ impl Kind {
         Kind::Routed,
         Kind::Silences,
         Kind::Audit,
+        Kind::Runs,
     ];
 
     fn name(self) -> &'static str {
@@ -443,6 +450,7 @@ impl Kind {
             Kind::Routed => "routed alerts",
             Kind::Silences => "silences",
             Kind::Audit => "audit",
+            Kind::Runs => "runs",
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::block::{BlockKey, Series};
 use crate::join::{Ledger as _, Place};
 use crate::outcome::{Id, OutcomeAxis, Truth};
 use crate::pane::PaneKey;
+use crate::retrain::Run;
 use crate::route::Silence;
 use crate::rule::alert::AlertKey;
 use crate::rule::life::Active;
@@ -104,12 +105,17 @@ fn step(n: i64) -> Commit {
         letters: vec![letter(n as u64)],
         routed: vec![routed(n)],
         audit: vec![act(n)],
+        runs: vec![run(n)],
     }
 }
 
 /// What a receiver knows, which each step changes.
 fn routed(n: i64) -> route::Change {
     route::Change { key: "alert/a".into(), kept: Some(route::Kept::Alert(n.to_string())) }
+}
+
+fn run(n: i64) -> Run {
+    Run::requested(crate::retrain::tests::request(n as u32, "nightly", "credit"), Time(n))
 }
 
 fn act(n: i64) -> Act {
@@ -170,6 +176,7 @@ fn last_step(store: &Store) -> i64 {
     assert_eq!(kept.panes, panes().map(|n| pane("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(kept.learnt, [learnt("credit")]);
     assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
+    assert_eq!(store.runs().unwrap(), (1..=n).map(run).collect::<Vec<_>>());
     assert_eq!(store.routed().unwrap(), Vec::from_iter(routed(n).kept));
     // One of them says that the log begins.
     let audited = verify(store.audit_from(0, 1000).unwrap().0.iter().map(|text| Entry::from_json(text)), None, &[]);

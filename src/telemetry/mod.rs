@@ -3,6 +3,7 @@
 //! [`METRICS`] is the table of all metrics; the methods of [`Telemetry`] say what happened. Nothing here reads a clock:
 //! callers say when. Names stay as they are and everything that users choose is in label values.
 
+mod mlflow;
 mod snapshot;
 mod table;
 
@@ -15,8 +16,9 @@ use prometheus::{GaugeVec, IntCounterVec, Opts, Registry, TextEncoder, proto};
 use crate::budget::{Account, Measured};
 use crate::join::Fared;
 use crate::measurement::Measurement;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
+use crate::retrain;
 use crate::rows::Reason;
 use crate::rule::Severity;
 use crate::rule::State;
@@ -97,6 +99,13 @@ impl Telemetry {
                 topics.insert(labels.topic.as_str());
                 table::JOINED.iter().for_each(|metric| self.count(*metric, &[&monitor.model], 0));
                 self.least_coverage().insert(monitor.model.clone(), labels.min_coverage);
+            }
+            if monitor.rules.iter().any(|rule| rule.retrain.is_some()) {
+                let states = retrain::State::ALL.iter().map(|state| state.name());
+                states.for_each(|state| self.count(table::RETRAIN_TRANSITIONS, &[&monitor.model, state], 0));
+            }
+            if let Source::Registered(_) = monitor.reference {
+                table::MLFLOW.iter().for_each(|metric| self.count(*metric, &[&monitor.model], 0));
             }
             for rule in &monitor.rules {
                 rules.insert([monitor.model.as_str(), rule.name.as_str(), severity(rule.severity)]);
@@ -296,6 +305,10 @@ impl Telemetry {
 
     pub fn retrain_requested(&self, request: &RetrainRequest) {
         self.count(table::RETRAIN_REQUESTS, &[&request.model], 1);
+    }
+
+    pub fn retrain_moved(&self, model: &str, state: retrain::State) {
+        self.count(table::RETRAIN_TRANSITIONS, &[model, state.name()], 1);
     }
 
     /// A receiver was told something, or it could not be.

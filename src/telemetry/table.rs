@@ -161,6 +161,11 @@ pub const FALSE_ALARMS_MEASURED: Metric = gauge(
     "Pages within the budget's time if nothing shifted, measured on past windows in another order: estimate, or the low \
      or high end of its 95 % interval.",
 );
+pub const RETRAIN_TRANSITIONS: Metric = counter(
+    "tidegauge_retrain_transitions_total",
+    &["model", "state"],
+    "Runs of retrains that came to be held, triggered, succeeded and so on.",
+);
 pub const NOTIFICATIONS: Metric =
     counter("tidegauge_notifications_total", &["receiver"], "Attempts to notify a receiver, failed ones included.");
 pub const NOTIFICATION_FAILURES: Metric =
@@ -170,6 +175,47 @@ pub const PRODUCED_RECORDS: Metric =
     counter("tidegauge_produced_records_total", &["topic"], "Records that Kafka has taken from tidegauge.");
 pub const PRODUCE_FAILURES: Metric =
     counter("tidegauge_produce_failures_total", &["topic"], "Records that Kafka has not taken from tidegauge.");
+
+// What goes to and fro between it and MLflow.
+pub const MLFLOW_POLLS: Metric = counter(
+    "tidegauge_mlflow_polls_total",
+    &["model"],
+    "Times MLflow was asked of which version a reference is to be, failed ones included.",
+);
+pub const MLFLOW_POLL_FAILURES: Metric = counter(
+    "tidegauge_mlflow_poll_failures_total",
+    &["model"],
+    "Times that could not be told, or the reference not be had; the one before it stays.",
+);
+pub const MLFLOW_PROMOTIONS: Metric = counter(
+    "tidegauge_mlflow_promotions_total",
+    &["model"],
+    "References of another version that were taken up while the daemon ran.",
+);
+pub const MLFLOW_SIGNATURE_DIFFERENCES: Metric = gauge(
+    "tidegauge_mlflow_signature_differences",
+    &["model"],
+    "In how many points the schema is another than the signature of the version.",
+);
+pub const MLFLOW_WINDOWS: Metric =
+    counter("tidegauge_mlflow_windows_total", &["model"], "Windows whose figures were written to a run.");
+pub const MLFLOW_DROPPED_WINDOWS: Metric = counter(
+    "tidegauge_mlflow_dropped_windows_total",
+    &["model"],
+    "Windows whose figures were given up: of a version that is not registered, refused, or too many waited.",
+);
+pub const MLFLOW_WRITE_FAILURES: Metric =
+    counter("tidegauge_mlflow_write_failures_total", &["model"], "Attempts to write to MLflow that failed.");
+
+/// The counters of a model that is registered in MLflow.
+pub const MLFLOW: [Metric; 6] = [
+    MLFLOW_POLLS,
+    MLFLOW_POLL_FAILURES,
+    MLFLOW_PROMOTIONS,
+    MLFLOW_WINDOWS,
+    MLFLOW_DROPPED_WINDOWS,
+    MLFLOW_WRITE_FAILURES,
+];
 
 // The daemon itself.
 pub const STORE_COMMITS: Metric =
@@ -228,11 +274,19 @@ pub const METRICS: &[Metric] = &[
     RETRAIN_REQUESTS,
     FALSE_ALARM_BUDGET,
     FALSE_ALARMS_MEASURED,
+    RETRAIN_TRANSITIONS,
     NOTIFICATIONS,
     NOTIFICATION_FAILURES,
     OUTBOX,
     PRODUCED_RECORDS,
     PRODUCE_FAILURES,
+    MLFLOW_POLLS,
+    MLFLOW_POLL_FAILURES,
+    MLFLOW_PROMOTIONS,
+    MLFLOW_SIGNATURE_DIFFERENCES,
+    MLFLOW_WINDOWS,
+    MLFLOW_DROPPED_WINDOWS,
+    MLFLOW_WRITE_FAILURES,
     STORE_COMMITS,
     STORE_COMMIT_FAILURES,
     RELOAD_SUCCESSFUL,

@@ -224,9 +224,16 @@ fn eventful() -> Telemetry {
     telemetry.measured(&everything);
     let fared = Fared { labels: 5, matched: 3, corrections: 1, predictions: 8, ..Fared::default() };
     telemetry.joined("credit", &fared);
+    telemetry.polled("credit", false);
+    telemetry.promoted("credit");
+    telemetry.signature_differences("credit", 1);
+    telemetry.recorded("credit", 2);
+    telemetry.unrecorded("credit", 1);
+    telemetry.record_failed("credit");
     telemetry.evaluated("credit", Time(1_767_225_601_500));
     telemetry.alerts(&monitor, []);
     telemetry.lacking(&monitor, []);
+    telemetry.incidents("credit", 1);
     let budget = "2 pages per 30d".parse().expect("a budget");
     let measured = Some(Measured { pages: 1.5, low: 0.5, high: 3.5, periods: 2.0 });
     telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured }));
@@ -303,6 +310,11 @@ fn request() -> RetrainRequest {
         window_end: Time(3_600_000),
         evidence: vec![],
         offsets: vec![],
+        reason: String::new(),
+        rows: 0,
+        labelled: None,
+        coverage: None,
+        link: String::new(),
         quiet_until: Time(0),
     }
 }

@@ -33,6 +33,18 @@ SECRETS = [
     "pagerduty-key",
     "teams-url",
     "alertmanager-password",
+    "airflow-password",
+    "databricks-token",
+    "argo-token",
+    "kubeflow-token",
+    "kubernetes-token",
+    "github-token",
+    "aws-access-key-id",
+    "aws-secret-access-key",
+    "aws-session-token",
+    "mlflow-token",
+    "mlflow-password",
+    "mlflow-webhook-secret",
 ]
 CERTIFICATES = ["mail-ca.pem", "proxy-ca.pem"]
 # A key that nothing else is near to.

@@ -1,11 +1,14 @@
 //! Reads the daemon's own file, `tidegauge.yaml`, and every monitor that it names.
 
+mod actions;
 mod kafka;
+mod mlflow;
 mod receivers;
 mod routing;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,11 +16,13 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
-use crate::monitor::Monitor;
+use crate::mlflow::shelf::Shelf;
+use crate::monitor::{Monitor, Source};
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
 use crate::rule::alert::stable_id;
-use crate::{http, route, source, store};
+use crate::{http, mlflow as registry, route, source, store};
+pub use actions::Action;
 pub use rules::{in_folder, read as monitors_of, tests_in};
 
 /// All that the daemon needs to start: what each component is to be, and what they share.
@@ -31,6 +36,10 @@ pub struct Config {
     pub receivers: BTreeMap<String, receiver::Config>,
     /// How alerts find their receivers.
     pub route: route::Config,
+    /// What is done when a retrain of this name is due.
+    pub actions: BTreeMap<String, Action>,
+    /// Where models are registered that monitors take their reference from.
+    pub mlflow: Option<registry::Config>,
     /// Where people reach the daemon's page, for links.
     pub external_url: Option<Url>,
     pub limits: Limits,
@@ -42,6 +51,16 @@ impl Config {
     /// What tells it from others, without saying what is in it.
     pub fn hash(&self) -> String {
         stable_id(&[&format!("{self:?}")])
+    }
+
+    /// Where the references are kept that come from MLflow; `None` when none do. Versions of another server are others,
+    /// though they may be called the same.
+    ///
+    /// # Errors
+    /// When it cannot be read where MLflow is.
+    pub fn shelf(&self) -> Option<io::Result<Shelf>> {
+        let server = self.mlflow.as_ref()?.url.read();
+        Some(server.map(|url| Shelf::new(self.store.path.join("mlflow").join(stable_id(&[&url])))))
     }
 
     /// The daemon, as its receivers know it.
@@ -88,6 +107,10 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let names = receivers.map_or_else(|| Some(BTreeSet::new()), receivers::names);
     let receivers = receivers.map_or_else(|| Some(BTreeMap::new()), receivers::read);
     let route = routing::read(map, names.as_ref(), receivers.as_ref(), problems);
+    let written = store.as_ref().map(|store| store.path.as_path());
+    let acting = map.find("actions");
+    let actions = acting.map_or_else(|| Some(BTreeMap::new()), |item| actions::read(item, written));
+    let mlflow = map.maybe("mlflow", mlflow::read);
     let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
     let processors = std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64);
@@ -95,6 +118,12 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let monitors = monitors(&rules, |file| read_monitor(Reader::open(file), names.as_ref()), problems);
     if let Some(topics) = &topics {
         refuse_loops(map, topics, &monitors);
+    }
+    if let Some((item, actions)) = acting.zip(actions.as_ref()) {
+        actions::refuse_unknown(item, actions, monitors.iter().map(|monitor| &**monitor));
+    }
+    if map.find("mlflow").is_none() {
+        need_mlflow(map, &monitors);
     }
     Some(Config {
         kafka: kafka?,
@@ -104,6 +133,8 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         topics: topics?,
         receivers: receivers?,
         route: route?,
+        actions: actions?,
+        mlflow: mlflow?,
         external_url: external_url?,
         limits: limits?,
         workers: workers? as usize,
@@ -212,5 +243,15 @@ fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
             let item = map.find("topics").unwrap_or(map.item());
             item.report(message, Some("choose another name for one of the topics".to_owned()));
         }
+    }
+}
+
+/// What is in MLflow has to be asked for somewhere.
+fn need_mlflow(map: &Map<'_>, monitors: &[Arc<Monitor>]) {
+    let of_mlflow = monitors.iter().find(|monitor| matches!(monitor.reference, Source::Registered(_)));
+    if let Some(monitor) = of_mlflow {
+        let message = format!("the monitor of `{}` takes its reference from MLflow", shown(&monitor.model));
+        map.item()
+            .report(message, Some("say where that is: `mlflow: {url: http://mlflow.example.com:5000}`".to_owned()));
     }
 }

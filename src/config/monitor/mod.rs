@@ -8,6 +8,7 @@ mod labels;
 mod measures;
 mod outcomes;
 mod prediction;
+mod registered;
 mod protected;
 mod schema;
 mod slices;
@@ -235,7 +236,7 @@ fn reference(
     windowing: Option<&Windowing>,
     version: Option<Option<&Path>>,
 ) -> Option<(Source, Against, usize)> {
-    const LIKE: &str = "write `{dataset: FILE}` or `{learnt: {rows: 5000}}`";
+    const LIKE: &str = "write `{dataset: FILE}`, `{mlflow: models:/NAME@ALIAS}` or `{learnt: {rows: 5000}}`";
     let map = item.map()?;
     let resolution = map.or("resolution", 2048, |item| item.count(2..=65_536));
     let dataset = map.find("dataset").map(|item| {
@@ -265,16 +266,19 @@ fn reference(
         }
         Some(Source::Learnt { rows: rows as usize })
     });
-    let base = dataset.as_ref().or(learnt.as_ref()).and_then(Option::as_ref);
+    let registered = registered::read(&map);
+    let mut sources = [dataset, registered, learnt].into_iter().flatten();
+    let (source, second) = (sources.next(), sources.next());
+    let base = source.as_ref().and_then(Option::as_ref);
     let against = against::read(&map, &against::Known { base, windowing, version });
-    let source = match (dataset, learnt) {
-        (Some(source), None) | (None, Some(source)) => source,
+    let source = match (source, second) {
+        (Some(source), None) => source,
         (Some(_), Some(_)) => {
-            item.report("a reference is either a `dataset` or `learnt`, not both", Some(LIKE.to_owned()));
+            item.report("a reference is only one of `dataset`, `mlflow` and `learnt`", Some(LIKE.to_owned()));
             None
         }
-        (None, None) => {
-            item.report("`reference` has neither `dataset` nor `learnt`", Some(LIKE.to_owned()));
+        (None, _) => {
+            item.report("`reference` has none of `dataset`, `mlflow` and `learnt`", Some(LIKE.to_owned()));
             None
         }
     };

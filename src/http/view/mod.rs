@@ -14,6 +14,7 @@ use super::{AuditPage, ReadAudit};
 use crate::budget::{Account, Measured};
 use crate::engine::Ongoing;
 use crate::measurement::{Family, Measurement};
+use crate::mlflow::hook::Hook;
 use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
 use crate::reference::Reference;
@@ -40,6 +41,7 @@ struct Shared {
     telemetry: Telemetry,
     started: Time,
     reload: mpsc::Sender<Reload>,
+    hook: Hook,
     heartbeat: Mutex<Instant>,
     shown: RwLock<Shown>,
     audit: OnceLock<ReadAudit>,
@@ -154,6 +156,7 @@ impl View {
             telemetry,
             started,
             reload,
+            hook: Hook::default(),
             heartbeat,
             shown: RwLock::new(shown),
             audit: OnceLock::new(),
@@ -164,6 +167,11 @@ impl View {
     pub fn audited_by(&self, read: ReadAudit) {
         // It is the same log for as long as the process lasts.
         let _ = self.0.audit.set(read);
+    }
+
+    /// What takes the webhooks of MLflow.
+    pub fn hook(&self) -> &Hook {
+        &self.0.hook
     }
 
     /// The daemon's loop has come round.
@@ -395,6 +403,7 @@ fn reference(monitor: &Monitor) -> String {
 fn source(source: &Source) -> String {
     match source {
         Source::Dataset(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        Source::Registered(registered) => registered.to_string(),
         Source::Learnt { rows } => format!("the first {rows} rows of each version"),
     }
 }

@@ -53,7 +53,7 @@ fn the_first_line_says_what_where_and_how_bad() {
     check_title(vec![sliced], "[critical] credit: FeatureDrift in country=US");
     let warning = AlertEvent { severity: Severity::Warning, model: "fraud".into(), ..firing("income") };
     check_title(vec![warning.clone()], "[warning] fraud/7: FeatureDrift, income");
-    check_title(vec![warning, firing("income")], "[critical] fraud/7 and 1 more model: FeatureDrift, income");
+    check_title(vec![warning, firing("income")], "[critical] credit/7 and 1 more model: FeatureDrift, income");
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod alertmanager;
 mod chat;
 mod email;
 mod pagerduty;
-mod parts;
+pub(super) mod parts;
 mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
