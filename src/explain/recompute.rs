@@ -103,7 +103,7 @@ pub fn recompute(
             effects.extend(report.map(|report| watch.take(as_told(report, stretch))).into_iter().flatten());
         });
         read.with_context(|| format!("read {at} again"))?;
-        let report = watch.lane(&at).map(|lane| lane.finish());
+        let report = watch.lane(&at).map(|lane| lane.finish()).map(|report| reaching(report, end));
         effects.extend(report.map(|report| watch.take(as_told(report, stretch))).into_iter().flatten());
         effects.extend(watch.end(&at));
     }
@@ -179,6 +179,14 @@ fn as_told(mut report: Report, stretch: &Stretch) -> Report {
     let had = stretch.first_pane..=stretch.last_pane;
     for progress in &mut report.progress {
         progress.closed.retain(|pane| had.contains(&pane.key.start));
+    }
+    report
+}
+
+/// A report as if a row after the window had come, as one had: the window's last panes may have no rows.
+fn reaching(mut report: Report, end: Time) -> Report {
+    for progress in &mut report.progress {
+        progress.frontier = progress.frontier.max(end);
     }
     report
 }
