@@ -22,7 +22,6 @@ use crate::mlflow::shelf::{Copy, Shelf};
 use crate::monitor::{Monitor, Registered, Source, Which};
 use crate::reference::Reference;
 use crate::replay;
-use crate::rule::alert::stable_id;
 use crate::telemetry::Telemetry;
 
 /// The pauses between attempts to write begin with this, and double up to that.
@@ -76,11 +75,10 @@ impl Registry {
     /// # Errors
     /// When MLflow cannot be used as configured, or a reference cannot be had in either way.
     pub async fn open(config: &Config, in_use: &Registry) -> Result<Registry> {
-        let Some(mlflow) = &config.mlflow else { return Ok(Registry::default()) };
+        let shelf = config.shelf().transpose().context("set up MLflow")?;
+        let Some((mlflow, shelf)) = config.mlflow.as_ref().zip(shelf) else { return Ok(Registry::default()) };
         let client = Arc::new(Client::new(mlflow.clone()).context("set up MLflow")?);
-        // Versions of another server are others, though they may be called the same.
-        let server = stable_id(&[&mlflow.url.read().context("set up MLflow")?]);
-        let library = Library { client, shelf: Shelf::new(config.store.path.join("mlflow").join(server)) };
+        let library = Library { client, shelf };
         let is_same_server = in_use.library.as_ref().is_some_and(|before| before.shelf == library.shelf);
         let mut followed = Vec::new();
         for monitor in &config.monitors {

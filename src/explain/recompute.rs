@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::engine::{Effect, Known, LearntKey, Start, State};
 use crate::join::Blank;
 use crate::measurement::Measurement;
-use crate::monitor::{Monitor, Source};
+use crate::monitor::{Monitor, Registered, Source};
 use crate::pane::Partition;
 use crate::reference::Reference;
 use crate::replay::{self, Watch};
@@ -24,8 +24,8 @@ pub enum Base {
     Given(Option<Arc<Reference>>),
     /// What versions learnt, and from when they were counted on it.
     Learnt(Vec<(LearntKey, Arc<Reference>, Time)>),
-    /// Nothing is known of what they learnt.
-    Unknown,
+    /// Why it is not at hand.
+    Missing(String),
 }
 
 /// What came of it.
@@ -40,14 +40,31 @@ pub enum Recomputed {
 
 /// Finds what the monitor's windows are compared with.
 pub fn base(monitor: &Monitor, config: &Config, found: &Found) -> Result<Base> {
-    if let Source::Dataset(_) = monitor.reference {
-        return Ok(Base::Given(replay::reference(monitor)?));
+    match &monitor.reference {
+        Source::Dataset(_) => return Ok(Base::Given(replay::reference(monitor)?)),
+        Source::Registered(registered) => return from_mlflow(monitor, registered, config),
+        Source::Learnt { .. } => {}
     }
-    let Some(kept) = found.kept(&config.store, &monitor.model) else { return Ok(Base::Unknown) };
+    let Some(kept) = found.kept(&config.store, &monitor.model) else {
+        let why = "what its version had learnt is in the daemon's store: stop the daemon, or give a copy of the store \
+                   with --audit";
+        return Ok(Base::Missing(why.to_owned()));
+    };
     let kept = kept.context("read the store")?;
     let started: BTreeMap<LearntKey, Time> = kept.state.started.into_iter().collect();
     let from = |key: &LearntKey| started.get(key).copied().unwrap_or(Time::MIN);
     Ok(Base::Learnt(kept.learnt.into_iter().map(|(key, reference)| (key.clone(), reference, from(&key))).collect()))
+}
+
+/// The reference that the daemon has brought from MLflow; its hash tells whether it was the same one then.
+fn from_mlflow(monitor: &Monitor, registered: &Registered, config: &Config) -> Result<Base> {
+    let shelf = config.shelf().transpose().context("read where MLflow is")?;
+    let copy = shelf.and_then(|shelf| Some((shelf.last(&monitor.model, registered)?, shelf)));
+    let Some((copy, shelf)) = copy else {
+        return Ok(Base::Missing(format!("the store has no copy of the reference from MLflow ({registered})")));
+    };
+    let file = shelf.file(&monitor.model, &copy.version, registered);
+    Ok(Base::Given(Some(Arc::new(replay::reference_in(&file, monitor)?))))
 }
 
 /// Reads what was counted for the window that ends then, and measures it. What the log no longer has it does not do
@@ -67,10 +84,9 @@ pub fn recompute(
     if !gone.is_empty() {
         return Ok(Recomputed::Impossible(gone));
     }
-    let Some((start, learnt)) = start(monitor, base, end) else {
-        let why = "what its version had learnt is in the daemon's store: stop the daemon, or give a copy of the store \
-                   with --audit";
-        return Ok(Recomputed::Impossible(vec![why.to_owned()]));
+    let (start, learnt) = match start(monitor, base, end) {
+        Ok(start) => start,
+        Err(why) => return Ok(Recomputed::Impossible(vec![why.clone()])),
     };
     let mut watch = Watch::new(start, most_versions);
     for stretch in counted {
@@ -87,7 +103,7 @@ pub fn recompute(
             effects.extend(report.map(|report| watch.take(as_told(report, stretch))).into_iter().flatten());
         });
         read.with_context(|| format!("read {at} again"))?;
-        let report = watch.lane(&at).map(|lane| lane.finish());
+        let report = watch.lane(&at).map(|lane| lane.finish()).map(|report| reaching(report, end));
         effects.extend(report.map(|report| watch.take(as_told(report, stretch))).into_iter().flatten());
         effects.extend(watch.end(&at));
     }
@@ -127,12 +143,16 @@ fn missing((first, last): (i64, i64), (low, high): (i64, i64)) -> Vec<(i64, i64)
     before.into_iter().chain(after).collect()
 }
 
-/// An engine that is about to tell the window and has told all before; `None` when what to count on is not known.
-fn start(monitor: &Arc<Monitor>, base: &Base, end: Time) -> Option<(Start, Vec<(LearntKey, Learnt)>)> {
+/// An engine that is about to tell the window and has told all before; or else why what to count on is not known.
+fn start<'a>(
+    monitor: &Arc<Monitor>,
+    base: &'a Base,
+    end: Time,
+) -> Result<(Start, Vec<(LearntKey, Learnt)>), &'a String> {
     let (reference, known) = match base {
         Base::Given(reference) => (reference.clone(), &[][..]),
         Base::Learnt(known) => (None, &known[..]),
-        Base::Unknown => return None,
+        Base::Missing(why) => return Err(why),
     };
     let learnt = known.iter().map(|(key, reference, from)| {
         let axes = Known::new(reference.clone(), monitor, &key.topic).axes;
@@ -150,7 +170,7 @@ fn start(monitor: &Arc<Monitor>, base: &Base, end: Time) -> Option<(Start, Vec<(
         delays: Vec::new(),
         ledger: Arc::new(Blank),
     };
-    Some((start, learnt.collect()))
+    Ok((start, learnt.collect()))
 }
 
 /// A report without panes that the window did not have when it was told: earlier ones had been closed before the first
@@ -159,6 +179,14 @@ fn as_told(mut report: Report, stretch: &Stretch) -> Report {
     let had = stretch.first_pane..=stretch.last_pane;
     for progress in &mut report.progress {
         progress.closed.retain(|pane| had.contains(&pane.key.start));
+    }
+    report
+}
+
+/// A report as if a row after the window had come, as one had: the window's last panes may have no rows.
+fn reaching(mut report: Report, end: Time) -> Report {
+    for progress in &mut report.progress {
+        progress.frontier = progress.frontier.max(end);
     }
     report
 }

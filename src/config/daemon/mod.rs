@@ -8,6 +8,7 @@ mod routing;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use crate::config::{Item, Map, Problem, ReadMonitor, Reader, Reading, shown};
+use crate::mlflow::shelf::Shelf;
 use crate::monitor::{Monitor, Source};
 use crate::notify::origin::Origin;
 use crate::notify::receiver;
@@ -49,6 +51,16 @@ impl Config {
     /// What tells it from others, without saying what is in it.
     pub fn hash(&self) -> String {
         stable_id(&[&format!("{self:?}")])
+    }
+
+    /// Where the references are kept that come from MLflow; `None` when none do. Versions of another server are others,
+    /// though they may be called the same.
+    ///
+    /// # Errors
+    /// When it cannot be read where MLflow is.
+    pub fn shelf(&self) -> Option<io::Result<Shelf>> {
+        let server = self.mlflow.as_ref()?.url.read();
+        Some(server.map(|url| Shelf::new(self.store.path.join("mlflow").join(stable_id(&[&url])))))
     }
 
     /// The daemon, as its receivers know it.
