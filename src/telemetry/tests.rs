@@ -242,6 +242,7 @@ fn eventful() -> Telemetry {
     telemetry.incidents("credit", 1);
     telemetry.alerted(&event());
     telemetry.retrain_requested(&request());
+    telemetry.retrain_moved("credit", crate::retrain::State::Held);
     telemetry.notified("pager", false);
     telemetry.outbox(1);
     telemetry.produced("measurements", 17);
