@@ -143,12 +143,11 @@ fn missing((first, last): (i64, i64), (low, high): (i64, i64)) -> Vec<(i64, i64)
     before.into_iter().chain(after).collect()
 }
 
+/// A learnt reference that rows are counted on, and from when.
+type Counted = (LearntKey, Learnt);
+
 /// An engine that is about to tell the window and has told all before; or else why what to count on is not known.
-fn start<'a>(
-    monitor: &Arc<Monitor>,
-    base: &'a Base,
-    end: Time,
-) -> Result<(Start, Vec<(LearntKey, Learnt)>), &'a String> {
+fn start<'a>(monitor: &Arc<Monitor>, base: &'a Base, end: Time) -> Result<(Start, Vec<Counted>), &'a String> {
     let (reference, known) = match base {
         Base::Given(reference) => (reference.clone(), &[][..]),
         Base::Learnt(known) => (None, &known[..]),
