@@ -328,13 +328,14 @@ impl Run {
                 Effect::Alert(alert) => {
                     let next = self.ids.len() + 1;
                     self.ids.entry(alert.id.clone()).or_insert(next);
+                    // Where the rows are is not the same when they are split.
+                    let alert = AlertEvent { offsets: Vec::new(), counted: Vec::new(), ..(**alert).clone() };
                     self.published.push(format!("{alert:?}"));
                 }
                 Effect::Measured(measurements) => {
                     self.published.extend(measurements.iter().map(|one| format!("{one:?}")))
                 }
                 Effect::Retrain(request) => {
-                    // Where the rows are is not the same when they are split.
                     let request = RetrainRequest { offsets: Vec::new(), ..(**request).clone() };
                     self.published.push(format!("{request:?}"));
                 }

@@ -24,7 +24,9 @@ pub struct Folder(TempDir);
 
 impl Folder {
     pub fn new() -> Folder {
-        Folder(tempfile::tempdir().expect("a temporary folder"))
+        let mut folder = tempfile::tempdir().expect("a temporary folder");
+        folder.disable_cleanup(std::env::var_os("TIDEGAUGE_KEEP").is_some());
+        Folder(folder)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
