@@ -333,6 +333,10 @@ impl Pipeline {
     }
 
     async fn keep(&mut self, round: &mut Round, outlets: &Outlets) -> Result<()> {
+        round.commit.joined = self.engine.changes();
+        // What is joined is of sorts that the state numbers: without it, a label that comes after a restart and before any
+        // prediction would find a prediction of which nobody knows what to count it on.
+        round.touched.extend(round.commit.joined.iter().map(|(model, _)| model.clone()));
         for model in std::mem::take(&mut round.touched) {
             if let Some(state) = self.engine.state(&model) {
                 round.commit.states.push((model, state));
@@ -341,7 +345,6 @@ impl Pipeline {
         let moved = self.lanes.iter().filter(|(_, lane)| lane.moved);
         round.commit.positions =
             moved.filter_map(|(partition, lane)| Some((partition.clone(), lane.position.clone()?))).collect();
-        round.commit.joined = self.engine.changes();
         let (store, commit) = (outlets.store.clone(), std::mem::take(&mut round.commit));
         let (commit, outcome) = tokio::task::spawn_blocking(move || {
             let outcome = store.commit(&commit);
