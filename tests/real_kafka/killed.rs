@@ -192,6 +192,8 @@ fn check_retrains(replayed: &Replayed, seen: &[Seen]) -> usize {
     // Offsets are those of the topic, of which a replay knows nothing.
     let without_offsets = |mut request: RetrainRequest| {
         request.offsets.clear();
+        // How many labels there were by then depends on when they came.
+        (request.labelled, request.coverage) = (None, None);
         (request.id.clone(), request)
     };
     let told: BTreeMap<_, _> = seen.iter().map(Seen::json).map(without_offsets).collect();
