@@ -51,6 +51,7 @@ fn benchmark(criterion: &mut Criterion) {
         state: State::default(),
         panes: Vec::new(),
         blocks: Vec::new(),
+        sorts: Vec::new(),
         delays: Vec::new(),
         ledger: Arc::new(tidegauge::join::Blank),
     }]);

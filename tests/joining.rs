@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tidegauge::grid::Grid;
-use tidegauge::join::{Join, Place, Sort, WHOLE};
+use tidegauge::join::{Changes, Join, Place, Sort, WHOLE};
 use tidegauge::outcome::{Id, OutcomeAxis, Truth};
 use tidegauge::shard::{Labelled, Predicted};
 use tidegauge::tally::outcome::OutcomeTally;
@@ -132,10 +132,8 @@ proptest! {
         let axis = axis();
         let shelf = Arc::new(Shelf::default());
         let sorts = vec![Sort { version: "1".into(), axes: "axes".into() }, Sort { version: "2".into(), axes: "axes".into() }];
-        let open = |sorts: Vec<Sort>| {
-            Join::new("m", WAIT, &windowing(), shelf.clone(), sorts, shelf.delays("m"))
-        };
-        let mut join = open(sorts.clone());
+        shelf.keep(&"m".into(), Changes { sorts: Some(sorts), ..Changes::default() });
+        let mut join = open(&shelf);
         let mut rest = log.as_slice();
         // What was taken in since the last writing, which a restart loses and reads again.
         let mut unwritten = 0;
@@ -157,7 +155,7 @@ proptest! {
                     unwritten = 0;
                 }
                 1 if unwritten < 20 => {
-                    join = open(sorts.clone());
+                    join = open(&shelf);
                     rest = &log[log.len() - rest.len() - unwritten..];
                     unwritten = 0;
                     // Nothing would come of it if every batch were lost.
@@ -182,6 +180,25 @@ proptest! {
         shelf.keep(&"m".into(), join.changes());
         prop_assert_eq!(shelf.entries(), ids.len());
     }
+}
+
+/// A join that goes on from what is kept.
+fn open(shelf: &Arc<Shelf>) -> Join {
+    Join::new("m", WAIT, &windowing(), shelf.clone(), shelf.sorts("m"), shelf.delays("m"))
+}
+
+/// What the entries are of is kept with them, and with nothing that may be written later.
+#[test]
+fn a_label_that_is_first_after_a_restart_finds_what_to_count_on() {
+    let (axis, shelf) = (axis(), Arc::new(Shelf::default()));
+    let prediction = Record::Prediction { id: 1, time: 0, version: false, slice: 0, chosen: Some(true), score: 0.5 };
+    let label = Record::Label { id: 1, time: 10, is_it: true };
+    let mut join = open(&shelf);
+    join.take(predicted(&prediction).into_iter().collect(), &[], |_, _| Some(&axis));
+    shelf.keep(&"m".into(), join.changes());
+    let mut join = open(&shelf);
+    join.take(Vec::new(), &labelled(&label).into_iter().collect::<Vec<_>>(), |_, _| Some(&axis));
+    assert_eq!(counted(&join), naive(&[prediction, label]));
 }
 
 #[test]

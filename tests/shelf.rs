@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tidegauge::join::{Changes, DelayTally, Entry, Ledger, Place};
+use tidegauge::join::{Changes, DelayTally, Entry, Ledger, Place, Sort};
 use tidegauge::outcome::Id;
 use tidegauge::tally::outcome::OutcomeTally;
 use tidegauge::time::Time;
@@ -15,6 +15,7 @@ pub struct Shelf(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    sorts: BTreeMap<Arc<str>, Vec<Sort>>,
     entries: BTreeMap<Key<Id>, Vec<u8>>,
     outcomes: BTreeMap<Key<Place>, Vec<u8>>,
     delays: BTreeMap<Key<Time>, DelayTally>,
@@ -23,6 +24,7 @@ struct Kept {
 impl Shelf {
     pub fn keep(&self, model: &Arc<str>, changes: Changes) {
         let mut kept = self.0.lock().expect("nobody panicked");
+        kept.sorts.extend(changes.sorts.map(|sorts| (model.clone(), sorts)));
         for (id, entry) in changes.entries {
             kept.entries.insert((model.clone(), id), postcard::to_stdvec(&entry).expect("it can be written"));
         }
@@ -35,6 +37,10 @@ impl Shelf {
             kept.outcomes.retain(|(of, place), _| *of != *model || place.pane >= panes);
             kept.delays.retain(|(of, pane), _| *of != *model || *pane >= panes);
         }
+    }
+
+    pub fn sorts(&self, model: &str) -> Vec<Sort> {
+        self.0.lock().expect("nobody panicked").sorts.get(model).cloned().unwrap_or_default()
     }
 
     pub fn delays(&self, model: &str) -> Vec<(Time, DelayTally)> {

@@ -148,6 +148,7 @@ impl Watch {
                 state: self.kept.states.get(&model).cloned().unwrap_or_default(),
                 panes: self.kept.panes.values().filter(|pane| pane.key.model == model).cloned().collect(),
                 blocks: self.kept.blocks.values().filter(|block| block.key.model == model).cloned().collect(),
+                sorts: self.kept.shelf.sorts(&model),
                 delays: self.kept.shelf.delays(&model),
                 ledger: self.kept.shelf.clone(),
             }

@@ -97,9 +97,20 @@ impl Pipeline {
             }
             subscribers.push(Subscriber { monitor: monitor.clone(), reference: reference.clone() });
             let (state, panes, learnt, blocks) = (kept.state, kept.panes, kept.learnt, kept.blocks);
+            let sorts = outlets.store.sorts(&monitor.model).context("read the store")?;
             let delays = outlets.store.delays(&monitor.model).context("read the store")?;
             let ledger = outlets.store.clone();
-            starts.push(Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks, delays, ledger });
+            starts.push(Start {
+                monitor: monitor.clone(),
+                reference,
+                learnt,
+                state,
+                panes,
+                blocks,
+                sorts,
+                delays,
+                ledger,
+            });
         }
         outlets.store.record(acts).context("write to the audit log")?;
         let topics = topics(&subscribers);
@@ -333,10 +344,6 @@ impl Pipeline {
     }
 
     async fn keep(&mut self, round: &mut Round, outlets: &Outlets) -> Result<()> {
-        round.commit.joined = self.engine.changes();
-        // What is joined is of sorts that the state numbers: without it, a label that comes after a restart and before any
-        // prediction would find a prediction of which nobody knows what to count it on.
-        round.touched.extend(round.commit.joined.iter().map(|(model, _)| model.clone()));
         for model in std::mem::take(&mut round.touched) {
             if let Some(state) = self.engine.state(&model) {
                 round.commit.states.push((model, state));
@@ -345,6 +352,7 @@ impl Pipeline {
         let moved = self.lanes.iter().filter(|(_, lane)| lane.moved);
         round.commit.positions =
             moved.filter_map(|(partition, lane)| Some((partition.clone(), lane.position.clone()?))).collect();
+        round.commit.joined = self.engine.changes();
         let (store, commit) = (outlets.store.clone(), std::mem::take(&mut round.commit));
         let (commit, outcome) = tokio::task::spawn_blocking(move || {
             let outcome = store.commit(&commit);

@@ -141,8 +141,6 @@ pub struct State {
     pub started: Vec<(LearntKey, Time)>,
     /// How far labels have come: whatever was due before has been told again.
     pub matured: Time,
-    /// Of what versions and axes joined predictions are.
-    pub sorts: Vec<Sort>,
     /// Those that go on, and those that late labels may still add to.
     pub incidents: Vec<Ongoing>,
     /// What is remembered for the budget of false alarms, where there is one.
@@ -159,7 +157,6 @@ impl Default for State {
             quiet: Vec::new(),
             started: Vec::new(),
             matured: Time::MIN,
-            sorts: Vec::new(),
             incidents: Vec::new(),
             surprises: None,
             contest: None,
@@ -176,6 +173,8 @@ pub struct Start {
     pub state: State,
     pub panes: Vec<Pane>,
     pub blocks: Vec<Block>,
+    /// Of what versions and axes joined predictions are.
+    pub sorts: Vec<Sort>,
     /// How long labels took, by the pane of their prediction.
     pub delays: Vec<(Time, DelayTally)>,
     /// Where joined predictions are kept.

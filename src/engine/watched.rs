@@ -72,7 +72,7 @@ impl Watched {
         started.extend(start.state.started);
         let history = History::new(&monitor, start.blocks);
         let join = monitor.labels.as_ref().map(|labels| {
-            let (sorts, ledger) = (start.state.sorts, start.ledger);
+            let (sorts, ledger) = (start.sorts, start.ledger);
             Join::new(&monitor.model, labels.wait, &monitor.windowing, ledger, sorts, start.delays)
         });
         let surprises = Surprises::resume(start.state.surprises, &monitor, start.reference.as_deref());
@@ -112,7 +112,6 @@ impl Watched {
             quiet: self.memory.quiet.iter().map(|(key, until)| (key.clone(), *until)).collect(),
             started: self.started.iter().map(|(key, from)| (key.clone(), *from)).collect(),
             matured: self.matured,
-            sorts: self.join.as_ref().map(|join| join.sorts().to_vec()).unwrap_or_default(),
             incidents: self.memory.incidents.clone(),
             surprises: self.surprises.clone(),
             contest: self.contest.clone(),

@@ -166,6 +166,7 @@ fn start<'a>(monitor: &Arc<Monitor>, base: &'a Base, end: Time) -> Result<(Start
         state,
         panes: Vec::new(),
         blocks: Vec::new(),
+        sorts: Vec::new(),
         delays: Vec::new(),
         ledger: Arc::new(Blank),
     };

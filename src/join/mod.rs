@@ -112,6 +112,8 @@ impl Ledger for Blank {
 /// same records.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
+    /// All versions and axes that entries are of, when there are more of them: an entry has only its place in the list.
+    pub sorts: Option<Vec<Sort>>,
     pub entries: Vec<(Id, Entry)>,
     pub outcomes: Vec<(Place, OutcomeTally)>,
     pub delays: Vec<(Time, DelayTally)>,
@@ -144,6 +146,7 @@ pub struct Join {
     windowing: Windowing,
     ledger: Arc<dyn Ledger>,
     sorts: Vec<Sort>,
+    has_new_sorts: bool,
     /// Entries that have changed since they were last written.
     entries: HashMap<Id, Entry, FixedState>,
     outcomes: HashMap<Place, Kept, FixedState>,
@@ -177,6 +180,7 @@ impl Join {
             windowing: windowing.clone(),
             ledger,
             sorts,
+            has_new_sorts: false,
             entries: HashMap::default(),
             outcomes: HashMap::default(),
             delays: Delays::new(wait, delays),
@@ -279,6 +283,7 @@ impl Join {
         let known = self.sorts.iter().rposition(|sort| sort.version == *version && sort.axes == *axes);
         let place = known.unwrap_or_else(|| {
             self.sorts.push(Sort { version: version.clone(), axes: axes.clone() });
+            self.has_new_sorts = true;
             self.sorts.len() - 1
         });
         place.min(usize::from(u16::MAX)) as u16
@@ -366,6 +371,7 @@ impl Join {
         let mut entries: Vec<(Id, Entry)> = self.entries.iter().map(|(id, entry)| (*id, entry.clone())).collect();
         entries.sort_unstable_by_key(|(id, _)| *id);
         Changes {
+            sorts: self.has_new_sorts.then(|| self.sorts.clone()),
             entries,
             outcomes: changed.map(|(place, kept)| (*place, kept.tally.clone())).collect(),
             delays: self.delays.changed(),
@@ -375,6 +381,7 @@ impl Join {
 
     /// The last changes have been written, and nothing has been taken in since.
     pub fn written(&mut self) {
+        self.has_new_sorts = false;
         self.entries.clear();
         self.is_forgetting = false;
         self.delays.written();

@@ -256,7 +256,17 @@ impl<'a> Replay<'a> {
         // Of a file no more is kept than while it is read.
         let ledger = Arc::new(Blank);
         let state = State::default();
-        let start = Start { monitor: monitor.clone(), reference, learnt, state, panes, blocks, delays, ledger };
+        let start = Start {
+            monitor: monitor.clone(),
+            reference,
+            learnt,
+            state,
+            panes,
+            blocks,
+            sorts: Vec::new(),
+            delays,
+            ledger,
+        };
         let mut watch = Watch::new(start, usize::MAX);
         let mut next = BTreeMap::new();
         for topic in watch.topics() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::PoisonError;
 
 use super::{Changes, Key, Kind, Store, StoreError, ledger, model_key, starting_at};
-use crate::join::{self, DelayTally, Entry, Ledger, Place};
+use crate::join::{self, DelayTally, Entry, Ledger, Place, Sort};
 use crate::outcome::Id;
 use crate::tally::outcome::OutcomeTally;
 use crate::time::Time;
@@ -27,6 +27,9 @@ impl Store {
         let bytes = |entry| postcard::to_stdvec(entry).unwrap_or_default();
         let entries = joined.entries.iter().map(|(id, entry)| (id.0, entry.time(), bytes(entry)));
         self.ledger.put(&model_key(model), entries, &mut changes.additions);
+        if let Some(sorts) = &joined.sorts {
+            changes.put(Kind::Sorts, model_key(model), sorts);
+        }
         for (place, tally) in &joined.outcomes {
             changes.put(Kind::Outcomes, place_key(model, *place), &(place, tally));
         }
@@ -50,6 +53,11 @@ impl Store {
             models.push(self.decode(Kind::Entries, &key, &sealed)?);
         }
         if self.ledger.load(models) { Ok(()) } else { self.refused("it does not know all its models".to_owned()) }
+    }
+
+    /// Of what versions and axes a model's entries are.
+    pub fn sorts(&self, model: &str) -> Result<Vec<Sort>, StoreError> {
+        Ok(self.get(Kind::Sorts, &model_key(model))?.unwrap_or_default())
     }
 
     /// How long labels took that have come for the predictions of each pane.

@@ -242,7 +242,7 @@ impl Store {
     pub fn retain(&self, models: &[&str]) -> Result<(), StoreError> {
         let kept: Vec<Key> = models.iter().map(|model| model_key(model)).collect();
         let mut changes = Changes::default();
-        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks, Kind::Outcomes, Kind::Delays] {
+        for kind in [Kind::Panes, Kind::States, Kind::Learnt, Kind::Blocks, Kind::Outcomes, Kind::Delays, Kind::Sorts] {
             for entry in self.keyspace(kind).iter() {
                 let key = entry.key().map_err(|cause| self.failed("read", cause))?;
                 if *key != *MARK && !kept.iter().any(|model| key.starts_with(model)) {
@@ -411,10 +411,11 @@ enum Kind {
     Silences,
     Audit,
     Runs,
+    Sorts,
 }
 
 impl Kind {
-    const ALL: [Kind; 16] = [
+    const ALL: [Kind; 17] = [
         Kind::About,
         Kind::Positions,
         Kind::Panes,
@@ -431,6 +432,7 @@ impl Kind {
         Kind::Silences,
         Kind::Audit,
         Kind::Runs,
+        Kind::Sorts,
     ];
 
     fn name(self) -> &'static str {
@@ -451,6 +453,7 @@ impl Kind {
             Kind::Silences => "silences",
             Kind::Audit => "audit",
             Kind::Runs => "runs",
+            Kind::Sorts => "sorts",
         }
     }
 }

@@ -127,7 +127,12 @@ fn act(n: i64) -> Act {
 fn joined(n: i64) -> join::Changes {
     let entries = [Id(n as u128), Id(0)].map(|id| (id, entry(n))).into();
     let outcomes = vec![(place(n), OutcomeTally::empty(&axis()))];
-    join::Changes { entries, outcomes, delays: vec![delay(n)], forgotten: Some((Time(n - 2), Time(n - 2))) }
+    let (sorts, forgotten) = (Some(sorts(n)), Some((Time(n - 2), Time(n - 2))));
+    join::Changes { sorts, entries, outcomes, delays: vec![delay(n)], forgotten }
+}
+
+fn sorts(n: i64) -> Vec<join::Sort> {
+    vec![join::Sort { version: n.to_string().into(), axes: "axes".into() }]
 }
 
 fn place(n: i64) -> Place {
@@ -177,6 +182,7 @@ fn last_step(store: &Store) -> i64 {
     assert_eq!(kept.learnt, [learnt("credit")]);
     assert_eq!(kept.blocks, (1.max(n - 3)..=n).map(|n| block("credit", n, n as u64)).collect::<Vec<_>>());
     assert_eq!(store.runs().unwrap(), (1..=n).map(run).collect::<Vec<_>>());
+    assert_eq!(store.sorts("credit").unwrap(), sorts(n));
     assert_eq!(store.routed().unwrap(), Vec::from_iter(routed(n).kept));
     // One of them says that the log begins.
     let audited = verify(store.audit_from(0, 1000).unwrap().0.iter().map(|text| Entry::from_json(text)), None, &[]);
