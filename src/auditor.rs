@@ -86,8 +86,7 @@ impl Log {
             let file = File::open(log).with_context(|| format!("open {}", log.display()))?;
             return Ok(Log::Lines(Box::new(BufReader::new(file))));
         }
-        // To open a store is to make it where there is none.
-        if !log.join("db").is_dir() {
+        if !Store::is_at(log) {
             bail!("{}: neither a store nor a file of entries", log.display());
         }
         let config = store::Config { path: log.to_owned(), cache: store::CACHE };

@@ -46,6 +46,11 @@ impl Family {
             Family::Attribution => "attribution",
         }
     }
+
+    /// One of its statistics as conditions call it, such as `drift.psi`.
+    pub fn with(self, statistic: &str) -> String {
+        format!("{}.{statistic}", self.name())
+    }
 }
 
 /// A statistic's value for one subject, slice and window. The same record goes to the measurements topic, the HTTP API,
@@ -108,6 +113,11 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// How many of the rows it is of: those that have a label, where it needs one.
+    pub fn covered(&self) -> u64 {
+        self.coverage.map_or(self.rows, |coverage| (self.rows as f64 * coverage).round() as u64)
+    }
+
     /// A measurement of which nothing is known but what it is of. Its model, version, slice and window are empty.
     pub fn new(family: Family, subject: &str, statistic: &str) -> Measurement {
         Measurement {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegauge::cause::Cause;
+use tidegauge::cause::{Cause, Likely};
 use tidegauge::engine::Effect;
 use tidegauge::pane::Partition;
 use tidegauge::rule::State;
@@ -153,6 +153,14 @@ fn ids(alerts: &[AlertEvent]) -> BTreeSet<String> {
     alerts.iter().map(|alert| alert.id.clone()).collect()
 }
 
+/// What the README shows of an incident is what this one is told as.
+fn the_readme_quotes(likely: &Likely) {
+    let readme = include_str!("../README.md").replace("\n> ", " ");
+    let (evidence, confidence) = (&likely.evidence, 100.0 * likely.confidence);
+    let told = format!("Probably a change of unit (income): {evidence}. Confidence {confidence:.0} %.");
+    assert!(readme.contains(&told), "the README should have: {told}");
+}
+
 /// What is told of an incident that begins with one accident, grows by another, and ends.
 fn told(restarts: bool) -> Vec<AlertEvent> {
     let mut story = Story::new(restarts);
@@ -169,6 +177,7 @@ fn told(restarts: bool) -> Vec<AlertEvent> {
     check_causes(&first, &[(Cause::UnitChange, "income"), (Cause::StuckValue, "score")]);
     assert_eq!(first.ranked[0], "income");
     assert!(first.likely[0].evidence.contains("1000 times"), "{}", first.likely[0].evidence);
+    the_readme_quotes(&first.likely[0]);
     let income = began.iter().find(|alert| alert.subject == "income" && alert.slice.is_empty()).expect("it fires");
     let shape = income.shape.as_ref().expect("its picture");
     assert_eq!((shape.reference.len(), shape.current.len()), (20, 20));

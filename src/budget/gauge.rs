@@ -94,7 +94,7 @@ const OVER: f64 = 0.5;
 /// by itself or the change is [accepted](Gauge::accept): what is drifting does not become what is usual.
 ///
 /// Evidence does not depend on the unit of the values and their deviations, nor on where their zero is. A gauge takes
-/// about 3 KB.
+/// no more than 4 KB.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gauge {
     first: Option<Time>,

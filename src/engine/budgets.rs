@@ -16,8 +16,8 @@ use crate::stat::surprise::{self, Scale};
 use crate::stat::{Case, Worse};
 use crate::time::{Span, Time, Window};
 
-/// The most series of slices that are remembered, at about 3 KB each; those that come first are. All rows of a version
-/// always are.
+/// The most series of slices that are remembered, at no more than 4 KB each: those that come first, and all rows of a
+/// version always.
 const MOST: usize = 4096;
 /// How much event time there is from one measuring of the rate to the next.
 const MEASURED_EVERY: Span = Span(86_400_000);
@@ -100,10 +100,9 @@ impl Surprises {
         let known = self.watch.gauges();
         let mut room = MOST.saturating_sub(known.keys().filter(|series| !series.slice.is_empty()).count());
         values.retain(|Value { series, .. }| {
-            let is_in = series.slice.is_empty() || known.contains_key(series) || room > 0;
-            if is_in && !series.slice.is_empty() && !known.contains_key(series) {
-                room -= 1;
-            }
+            let needs_room = !series.slice.is_empty() && !known.contains_key(series);
+            let is_in = !needs_room || room > 0;
+            room -= usize::from(needs_room && is_in);
             is_in
         });
         values

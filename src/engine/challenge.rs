@@ -39,6 +39,5 @@ fn is_version(name: &str) -> bool {
 
 /// What labels say is of the rows that have one.
 fn measured(m: &Measurement) -> Measured {
-    let rows = m.coverage.map_or(m.rows, |coverage| (m.rows as f64 * coverage).round() as u64);
-    Measured { value: m.value, low: m.low, high: m.high, rows }
+    Measured { value: m.value, low: m.low, high: m.high, rows: m.covered() }
 }

@@ -164,7 +164,7 @@ impl Asking<'_> {
         let subjects: Vec<String> = firing.map(|(key, _)| key.subject.clone()).collect();
         let evidence: Vec<Measurement> =
             subjects.iter().flat_map(|subject| named(monitor, rule, measurements, subject)).collect();
-        let labels = measurements.iter().filter_map(|m| Some((m.rows, m.coverage?))).max_by_key(|(rows, _)| *rows);
+        let labels = measurements.iter().filter(|m| m.coverage.is_some()).max_by_key(|m| m.rows);
         Some(RetrainRequest {
             id: alert::stable_id(&["retrain", &monitor.model, &retrain.name, version, slice, &window.end.to_string()]),
             retrain: retrain.name.clone(),
@@ -177,8 +177,8 @@ impl Asking<'_> {
             evidence,
             subjects,
             rows: measurements.iter().map(|m| m.rows).max().unwrap_or(0),
-            labelled: labels.map(|(rows, coverage)| (rows as f64 * coverage).round() as u64),
-            coverage: labels.map(|(_, coverage)| coverage),
+            labelled: labels.map(Measurement::covered),
+            coverage: labels.and_then(|m| m.coverage),
             link: String::new(),
             window_start: window.start,
             window_end: window.end,

@@ -255,8 +255,7 @@ impl<'a> Hand<'a> {
     fn than_expected(&self, version: &str, slice: &str) -> Option<Change> {
         let gap = self.measurement(version, slice, Family::Estimate, "accuracy_gap")?;
         let now = self.measured(version, slice, Family::Performance, "accuracy")?;
-        let rows = (gap.coverage.unwrap_or(1.0) * gap.rows as f64).round() as u64;
-        Some(Change { before: now - gap.value?, now, p_value: gap.p_value?, rows })
+        Some(Change { before: now - gap.value?, now, p_value: gap.p_value?, rows: gap.covered() })
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::{Method, Response, StatusCode, Url, header};
 
 use super::Options;
 use crate::audit::{Broken, Entry, Head, Summary, What, verify};
 use crate::auditor::Log;
 use crate::config::Config;
+use crate::notify::client::{self, Client};
+use crate::notify::secret::Secret;
 use crate::store::{self, Kept, Store, StoreError};
 
 /// How long a daemon may take for a part of its log.
@@ -33,8 +35,7 @@ impl Found {
         if let Some(store) = &self.store {
             return Some(store.monitor(model));
         }
-        // To open a store is to make it where there is none.
-        let own = own.path.join("db").is_dir().then(|| Store::open(own).ok())??;
+        let own = Store::is_at(&own.path).then(|| Store::open(own).ok())??;
         Some(own.monitor(model))
     }
 }
@@ -80,25 +81,20 @@ fn of_log(path: &Path, alert: &str) -> Result<Found> {
 }
 
 async fn of_daemon(url: &str, alert: &str) -> Result<Found> {
-    // Another part of the process may have installed it first, which is as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder =
-        Client::builder().timeout(PATIENCE).no_proxy().user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")));
-    if url.starts_with("http:") {
-        // The system may have no certificates at all, which is no reason not to speak plain HTTP.
-        builder = builder.tls_certs_only([]);
-    }
-    let client = builder.build().context("set up the HTTP client")?;
+    let web = client::Config { timeout: PATIENCE, ..client::Config::default() };
+    let client = Client::new(web, &[Secret::Given(url.to_owned())]).context("set up the HTTP client")?;
     let (mut lines, mut heads, mut next) = (Vec::new(), Vec::new(), Some(0));
     while let Some(from) = next {
-        let asked = client.get(format!("{url}/api/v1/audit?from={from}")).send().await;
+        let page = Url::parse(&format!("{url}/api/v1/audit?from={from}")).context("ask for the audit log")?;
+        let asked = client.request(Method::GET, page, &[])?.send().await;
         let page =
             asked.map_err(reqwest::Error::without_url).with_context(|| format!("ask {url} for its audit log"))?;
         if page.status() != StatusCode::OK {
             bail!("{url} answers with {} to who asks for its audit log", page.status());
         }
         heads.extend(head_of(&page));
-        next = next_of(&page);
+        // Whatever answers, it is not asked for ever.
+        next = next_of(&page).filter(|&next| next > from);
         let text = page.text().await.with_context(|| format!("read the audit log of {url}"))?;
         lines.extend(text.lines().map(str::to_owned));
     }

@@ -53,7 +53,15 @@ pub fn base(monitor: &Monitor, config: &Config, found: &Found) -> Result<Base> {
     let kept = kept.context("read the store")?;
     let started: BTreeMap<LearntKey, Time> = kept.state.started.into_iter().collect();
     let from = |key: &LearntKey| started.get(key).copied().unwrap_or(Time::MIN);
-    Ok(Base::Learnt(kept.learnt.into_iter().map(|(key, reference)| (key.clone(), reference, from(&key))).collect()))
+    Ok(Base::Learnt(
+        kept.learnt
+            .into_iter()
+            .map(|(key, reference)| {
+                let from = from(&key);
+                (key, reference, from)
+            })
+            .collect(),
+    ))
 }
 
 /// The reference that the daemon has brought from MLflow; its hash tells whether it was the same one then.

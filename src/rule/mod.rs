@@ -45,6 +45,8 @@ pub enum State {
 }
 
 impl State {
+    pub const ALL: [State; 3] = [State::Pending, State::Firing, State::Resolved];
+
     pub fn name(self) -> &'static str {
         match self {
             State::Pending => "pending",
@@ -63,6 +65,8 @@ pub enum Severity {
 }
 
 impl Severity {
+    pub const ALL: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
     pub fn name(self) -> &'static str {
         match self {
             Severity::Info => "info",

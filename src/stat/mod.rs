@@ -3,7 +3,7 @@
 // What several of them need.
 mod area;
 mod bins;
-mod interval;
+pub mod interval;
 mod groups;
 mod jensen_shannon;
 mod kolmogorov;

@@ -12,13 +12,16 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use super::ledger::{self, Ledger};
 use super::{Config, Kind, MOVE_AWAY, StoreError};
 
+/// The folder that the database is in, below the store's.
+pub(super) const DATABASE: &str = "db";
+
 type Parts = (Database, Vec<Keyspace>, Ledger);
 
 /// Opens the database, or makes it. It is made under another name and then renamed, because one whose making was
 /// interrupted could not be opened again.
 pub(super) fn open_database(config: &Config) -> Result<Parts, StoreError> {
     let path = &config.path;
-    let (at, making) = (path.join("db"), path.join("db.new"));
+    let (at, making) = (path.join(DATABASE), path.join("db.new"));
     let failed = |cause: fjall::Error| StoreError::Open {
         path: path.clone(),
         hint: hint(&cause),

@@ -16,7 +16,7 @@ mod value;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,7 +35,7 @@ use crate::reference::Reference;
 use crate::retrain::Run;
 use crate::route;
 use crate::time::Time;
-use database::open_database;
+use database::{DATABASE, open_database};
 use key::{Key, block_key, learnt_key, letter_key, model_key, pane_key, position_key, starting_at, text_key};
 use ledger::{Additions, Ledger};
 pub use post::DeadLetter;
@@ -144,6 +144,11 @@ impl Store {
         store.load_ledger()?;
         store.load_audit_head()?;
         Ok(store)
+    }
+
+    /// Whether there is a store in a directory. To open one is to make it where there is none.
+    pub fn is_at(path: &Path) -> bool {
+        path.join(DATABASE).is_dir()
     }
 
     /// Makes a step durable, all of it or nothing. It is on the disk when this returns.

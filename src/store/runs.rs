@@ -3,6 +3,7 @@
 use fjall::PersistMode;
 
 use super::audit::Placed;
+use super::key::text_key;
 use super::{Changes, Kind, Store, StoreError};
 use crate::audit::Act;
 use crate::retrain::{Effect, Run};
@@ -19,8 +20,8 @@ impl Store {
         let mut changes = Changes::default();
         for effect in effects {
             match effect {
-                Effect::Changed(run) => changes.put(Kind::Runs, key(&run.id), run),
-                Effect::Forgotten(id) => changes.delete(Kind::Runs, key(id)),
+                Effect::Changed(run) => changes.put(Kind::Runs, text_key(&run.id), run),
+                Effect::Forgotten(id) => changes.delete(Kind::Runs, text_key(id)),
                 Effect::Trigger(_) => {}
             }
         }
@@ -33,18 +34,13 @@ impl Store {
     /// Adds runs that are asked for. A request that is made again after a crash may have come further by then.
     pub(super) fn add_runs(&self, runs: &[Run], changes: &mut Changes) -> Result<(), StoreError> {
         for run in runs {
-            let key = key(&run.id);
+            let key = text_key(&run.id);
             if self.get::<Run>(Kind::Runs, &key)?.is_none() {
                 changes.put(Kind::Runs, key, run);
             }
         }
         Ok(())
     }
-}
-
-/// Ids are of letters and digits.
-fn key(id: &str) -> Vec<u8> {
-    id.as_bytes().to_vec()
 }
 
 #[cfg(test)]

@@ -292,10 +292,12 @@ impl Telemetry {
         };
         self.set(table::FALSE_ALARM_BUDGET, &[model, "spent"], *spent as f64);
         self.set(table::FALSE_ALARM_BUDGET, &[model, "left"], *left);
-        if let Some(Measured { pages, low, high, .. }) = measured {
-            for (bound, value) in [("estimate", pages), ("low", low), ("high", high)] {
-                self.set(table::FALSE_ALARMS_MEASURED, &[model, bound], *value);
-            }
+        // What was measured of another reference says nothing of this one.
+        let Some(Measured { pages, low, high, .. }) = measured else {
+            return self.retain(table::FALSE_ALARMS_MEASURED, |labels| labels.get("model") != Some(model));
+        };
+        for (bound, value) in [("estimate", pages), ("low", low), ("high", high)] {
+            self.set(table::FALSE_ALARMS_MEASURED, &[model, bound], *value);
         }
     }
 

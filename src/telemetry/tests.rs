@@ -55,6 +55,21 @@ fn promtool_finds_nothing_to_complain_of() {
 }
 
 #[test]
+fn what_was_measured_of_another_reference_is_no_longer_shown() {
+    let telemetry = Telemetry::new(1000);
+    let budget = "2 pages per 30d".parse().expect("a budget");
+    let measured = Some(Measured { pages: 1.5, low: 0.5, high: 3.5, periods: 2.0 });
+    telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured }));
+    assert!(telemetry.render().contains("tidegauge_false_alarms_measured{"));
+    telemetry.account("credit", Some(&Account { budget, spent: 1, left: 1.0, measured: None }));
+    let text = telemetry.render();
+    assert!(
+        text.contains("tidegauge_false_alarm_budget{") && !text.contains("tidegauge_false_alarms_measured{"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_window_replaces_the_one_before_it() {
     let telemetry = Telemetry::new(1000);
     let (mut psi, mut ks) = (measurement("psi", "income"), measurement("ks", "income"));

@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::sequence::{Sequence, Term};
 use super::{Challenge, Measured, Standing, Verdict};
 use crate::stat::Worse;
+use crate::stat::interval::Z;
 use crate::time::{Span, Time, Window};
 
-/// A version that has had no rows in so many windows has retired: it is champion no more, and a comparison with it is
+/// A version that has had no rows in more windows than this has retired: it is champion no more, and a comparison with it is
 /// forgotten.
 const PATIENCE: u32 = 24;
-/// Half the width of a 95 % interval, in standard errors.
-const Z: f64 = 1.959_963_984_540_054;
 
 /// What is remembered of a challenge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

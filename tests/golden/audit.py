@@ -37,6 +37,10 @@ WHATS = [
     {"kind": "silence", "id": "s", "change": "created", "matchers": 'alert="Drift"', "until": END, "comment": ODD},
     {"kind": "approval", "of": "r", "approved": True, "comment": ""},
     {"kind": "reference", "model": "m", "version": "3", "topic": "log", "from": "", "to": "12ab"},
+    {"kind": "verdict", "model": "m", "version": "4", "champion": "3", "metric": "performance.accuracy",
+     "verdict": "better", "window_end": END},
+    {"kind": "run", "id": "r", "action": "nightly", "model": "m", "state": "awaiting_approval", "why": "",
+     "version": None},
     {"kind": "stop", "reason": "asked to"},
 ]
 

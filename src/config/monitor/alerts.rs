@@ -31,8 +31,6 @@ pub fn read(item: Item<'_>, known: &Known<'_>) -> Option<Vec<Arc<Rule>>> {
 }
 
 fn rule<'a>(item: Item<'a>, known: &Known<'_>, names: &mut BTreeSet<&'a str>) -> Option<Rule> {
-    const SEVERITIES: [(&str, Severity); 3] =
-        [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
     let map = item.map()?;
     let name = map.need("alert", "FeatureDrift", |item| {
         let name = item.text_like("a name such as FeatureDrift")?;
@@ -50,7 +48,9 @@ fn rule<'a>(item: Item<'a>, known: &Known<'_>, names: &mut BTreeSet<&'a str>) ->
     let when = map.need("when", "drift.psi > 0.2", |item| condition(item, known));
     let lasting = map.or("for", (1, 1), lasting);
     let keep = map.or("keep_firing_for", Span(0), Item::span);
-    let severity = map.or("severity", Severity::Warning, |item| item.choice(&SEVERITIES));
+    let severity = map.or("severity", Severity::Warning, |item| {
+        item.choice(&Severity::ALL.map(|severity| (severity.name(), severity)))
+    });
     let labels = map.or("labels", BTreeMap::new(), templates);
     let annotations = map.or("annotations", BTreeMap::new(), templates);
     let notify = map.or("notify", Vec::new(), |item| notify(item, known.receivers));

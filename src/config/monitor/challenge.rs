@@ -65,9 +65,10 @@ pub fn read(item: Item<'_>, known: &Known<'_>) -> Option<Challenge> {
 /// The statistic of a metric, which has one value for each version and window.
 fn metric(item: Item<'_>, known: &Known<'_>) -> Option<&'static Statistic> {
     let text = item.text_like("performance.accuracy")?;
-    let named = stat::ALL.iter().copied().find(|row| name_of(row) == text);
+    let named = stat::ALL.iter().copied().find(|row| row.family.with(row.name) == text);
     let Some(row) = named else {
-        let names: Vec<String> = stat::ALL.iter().copied().filter(|row| is_comparable(row)).map(name_of).collect();
+        let names: Vec<String> =
+            stat::ALL.iter().copied().filter(|row| is_comparable(row)).map(|row| row.family.with(row.name)).collect();
         item.report(format!("unknown metric `{}`", shown(text)), hint(text, names.iter().map(String::as_str)));
         return None;
     };
@@ -79,8 +80,8 @@ fn metric(item: Item<'_>, known: &Known<'_>) -> Option<&'static Statistic> {
     }
     let classes = known.outcomes.answers.flatten().map_or(0, |answers| answers.classes.len());
     if row.on.outcomes().is_some_and(|asked| asked.of == Of::Class) && classes > 1 {
-        let average =
-            stat::find(row.family, &format!("{}_macro", row.name)).map_or("performance.accuracy".into(), name_of);
+        let average = stat::find(row.family, &format!("{}_macro", row.name))
+            .map_or("performance.accuracy".into(), |row| row.family.with(row.name));
         let hint = format!("write a figure of all classes together, such as `{average}`");
         item.report(format!("`{text}` has a value for each of {classes} classes"), Some(hint));
         return None;
@@ -92,10 +93,6 @@ fn metric(item: Item<'_>, known: &Known<'_>) -> Option<&'static Statistic> {
         return None;
     }
     Some(row)
-}
-
-fn name_of(row: &Statistic) -> String {
-    format!("{}.{}", row.family.name(), row.name)
 }
 
 /// Whether a statistic has one value for each version and window, of which more is better or less.

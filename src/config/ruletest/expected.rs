@@ -44,17 +44,14 @@ pub fn alerts(item: Item<'_>, known: &Known<'_>) -> Option<Vec<Alert>> {
 }
 
 fn alert(item: Item<'_>, known: &Known<'_>) -> Option<Alert> {
-    const STATES: [(&str, State); 3] =
-        [("pending", State::Pending), ("firing", State::Firing), ("resolved", State::Resolved)];
-    const SEVERITIES: [(&str, Severity); 3] =
-        [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
     let map = item.map()?;
     let at = map.need("at", "12h", |item| end(item, known));
     let rule = map.need("alert", "FeatureDrift", |item| rule(item, known));
     let subject = subject(&map, rule, known);
     let (version, slice) = group(&map, known);
-    let state = map.need("state", "firing", |item| item.choice(&STATES));
-    let severity = map.maybe("severity", |item| item.choice(&SEVERITIES));
+    let state = map.need("state", "firing", |item| item.choice(&State::ALL.map(|state| (state.name(), state))));
+    let severity =
+        map.maybe("severity", |item| item.choice(&Severity::ALL.map(|severity| (severity.name(), severity))));
     let labels = map.or("labels", Vec::new(), texts);
     let annotations = map.or("annotations", Vec::new(), texts);
     Some(Alert {

@@ -192,7 +192,8 @@ fn samples(item: Item<'_>, is_possible: impl Fn(f64) -> bool, what: &str) -> Opt
 /// What conditions call a statistic: its family and name.
 fn statistic(item: Item<'_>, monitor: &Monitor) -> Option<&'static Statistic> {
     let text = item.text_like("a statistic such as drift.psi")?;
-    let mut measured: Vec<String> = monitor.measures.iter().map(|measure| called(measure.statistic)).collect();
+    let mut measured: Vec<String> =
+        monitor.measures.iter().map(|measure| measure.statistic).map(|row| row.family.with(row.name)).collect();
     measured.sort();
     measured.dedup();
     let found = text.split_once('.').and_then(|(family, name)| {
@@ -200,7 +201,7 @@ fn statistic(item: Item<'_>, monitor: &Monitor) -> Option<&'static Statistic> {
         stat::find(family, name)
     });
     match found {
-        Some(row) if measured.contains(&called(row)) => Some(row),
+        Some(row) if measured.contains(&row.family.with(row.name)) => Some(row),
         found => {
             let message = match found {
                 Some(_) => format!("`{}` is not measured by this monitor", shown(text)),
@@ -216,10 +217,6 @@ fn statistic(item: Item<'_>, monitor: &Monitor) -> Option<&'static Statistic> {
     }
 }
 
-fn called(row: &Statistic) -> String {
-    format!("{}.{}", row.family.name(), row.name)
-}
-
 /// What a figure is of: one of the subjects that its statistic has, which is nothing where there is only one.
 fn subject(map: &Map<'_>, row: Option<&'static Statistic>, monitor: &Monitor) -> Option<String> {
     let item = map.find("subject");
@@ -231,8 +228,8 @@ fn subject(map: &Map<'_>, row: Option<&'static Statistic>, monitor: &Monitor) ->
         return Some(subject.to_owned());
     }
     let message = match item {
-        Some(_) => format!("`{}` is not measured of `{}`", called(row), shown(subject)),
-        None => format!("it is not said of what `{}` is measured", called(row)),
+        Some(_) => format!("`{}` is not measured of `{}`", row.family.with(row.name), shown(subject)),
+        None => format!("it is not said of what `{}` is measured", row.family.with(row.name)),
     };
     let hint = match known.as_slice() {
         [""] => Some("leave `subject` out".to_owned()),
