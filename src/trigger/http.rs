@@ -96,6 +96,9 @@ pub struct Http {
     client: Client,
 }
 
+/// The longest answer that is taken in. A service that lists runs may say much of each.
+const LONGEST_ANSWER: usize = 4 << 20;
+
 /// A header of a request.
 type Header = (String, String);
 
@@ -132,12 +135,14 @@ impl Http {
         self.judge(&at, &answer)
     }
 
+    /// What an answer means. Its status says whether the run is begun, whatever becomes of the rest.
     fn judge(&self, at: &str, answer: &Answer) -> Result<Accepted, Failure> {
         let Answers { success, conflict, conflict_says, again, again_says } = &self.config.answers;
-        let (status, text) = (answer.status.as_u16(), String::from_utf8_lossy(&answer.body));
+        let body = answer.body.as_deref().unwrap_or_default();
+        let (status, text) = (answer.status.as_u16(), String::from_utf8_lossy(body));
         let is_success = if success.is_empty() { answer.status.is_success() } else { success.contains(&status) };
         if is_success {
-            let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let json: Value = serde_json::from_slice(body).unwrap_or_default();
             let run = self.config.run.as_ref().and_then(|pointer| plain(json.pointer(pointer)?));
             return Ok(Accepted { run, is_known: false });
         }
@@ -190,7 +195,7 @@ impl Http {
         if let Some(failure) = answer.failure(&at) {
             return Err(failure);
         }
-        let json: Value = serde_json::from_slice(&answer.body)
+        let json: Value = serde_json::from_slice(&answer.body?)
             .map_err(|_| Failure::passing(format!("{at} answered with something else than JSON")))?;
         // Where there are no runs at all, some leave the list out.
         let entries = json.pointer(&look_up.list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -228,7 +233,7 @@ impl Http {
                 Failure::Lasting { why } => Failure::Lasting { why: when(why) },
             });
         }
-        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let json: Value = serde_json::from_slice(&answer.body?).unwrap_or_default();
         let token = json["access_token"].as_str().map(str::to_owned);
         Ok(Some(token.ok_or_else(|| Failure::passing(format!("{at} answered without a token")))?))
     }
@@ -268,7 +273,7 @@ impl Http {
 
     async fn call(&self, method: Method, url: Url, headers: &[Header], body: String) -> Result<Answer, Failure> {
         let headers: Vec<(&str, String)> = headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        self.client.call(method, url, &headers, body).await
+        self.client.call(method, url, &headers, body, LONGEST_ANSWER).await
     }
 }
 
