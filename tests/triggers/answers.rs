@@ -12,7 +12,7 @@ use super::{all_services, given, of, request, run, triggering};
 use crate::support::wait_until;
 use tidegauge::notify::Schedule;
 use tidegauge::notify::attempt::Failure;
-use tidegauge::retrain::{Event, Run};
+use tidegauge::retrain::{Event, Run, State};
 use tidegauge::rule::alert::RetrainRequest;
 use tidegauge::trigger::http::Auth;
 use tidegauge::trigger::{Accepted, Action, Config, Dispatcher, exec, http};
@@ -192,6 +192,52 @@ fn a_command_that_fails_or_takes_too_long_has_failed() {
     let action = Action::new(Config::Exec(nowhere)).expect("it can be used");
     let failure = run(action.begin(&commanded())).expect_err("there is none").to_string();
     assert_eq!(failure, "cannot run /nowhere/at/all: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_command_that_fails_has_failed_also_if_its_run_has_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let action = command(folder.path(), "touch started; sleep 1; exit 3", Duration::from_secs(30));
+    let actions = BTreeMap::from([("exec".to_owned(), action)]);
+    let told = run(async {
+        let (triggers, coming) = mpsc::unbounded_channel();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        tokio::spawn(Dispatcher { actions, schedule: schedule(&[10], 60_000) }.run(coming, tell));
+        let asked = commanded();
+        triggers.send(asked.clone()).expect("it listens");
+        while !folder.path().join("started").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        triggers.send(Run { state: State::Started, ..asked }).expect("it listens");
+        [told.recv().await.expect("it tells"), told.recv().await.expect("it tells")]
+    });
+    let why = "the command ended with exit status: 3".to_owned();
+    let failed = Event::Failed { id: ID.to_owned(), why: why.clone() };
+    assert_eq!(told, [Event::TriggerFailed { id: ID.to_owned(), why }, failed]);
+}
+
+#[test]
+fn a_run_that_is_over_is_not_tried_again() {
+    let services = Services::start(|_| Some(Trouble::Wrong));
+    let all = all_services(&services.url(), Duration::from_secs(5));
+    // It would begin a run each time.
+    let (kind, config) = all.into_iter().find(|(kind, _)| *kind == "argo_events").expect("it is one of them");
+    let actions = BTreeMap::from([(kind.to_owned(), Action::new(of(config)).expect("it can be used"))]);
+    run(async {
+        let (triggers, coming) = mpsc::unbounded_channel();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let dispatcher = tokio::spawn(Dispatcher { actions, schedule: schedule(&[1000], 600_000) }.run(coming, tell));
+        let asked = triggering(request(ID, kind, "credit"));
+        triggers.send(asked.clone()).expect("it listens");
+        while services.begun(ID) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        triggers.send(Run { state: State::Succeeded, ..asked }).expect("it listens");
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        drop(triggers);
+        dispatcher.await.expect("it ends");
+        assert_eq!((services.begun(ID), told.recv().await), (1, None));
+    });
 }
 
 #[test]
