@@ -121,6 +121,20 @@ fn a_token_that_is_not_given_is_asked_for_again() {
     assert!(!failure.to_string().contains("wr0ng"), "{failure}");
 }
 
+#[test]
+fn what_a_service_repeats_of_its_address_and_of_a_token_is_not_said() {
+    let services = Services::start(|_| None);
+    let all = all_services(&services.url(), Duration::from_secs(5));
+    for (kind, query) in [("airflow", ""), ("argo_events", "?key=s3cret-key"), ("github", "")] {
+        let (_, config) = all.iter().find(|(name, _)| *name == kind).expect("it is one of them").clone();
+        let url = given(&format!("{}/echo/s3cret-hook{query}", services.url()));
+        let action = Action::new(of(http::Config { url, look_up: None, ..config })).expect("it can be used");
+        let why = run(action.begin(&triggering(request(ID, kind, "credit")))).expect_err("it is refused").to_string();
+        assert!(why.contains("<secret> is unknown: there is no <secret> for Bearer <secret>"), "{why}");
+        assert!(!["s3cret", "t0ken", "jwt"].iter().any(|secret| why.contains(secret)), "{why}");
+    }
+}
+
 fn command(folder: &Path, script: &str, timeout: Duration) -> Action {
     let config = exec::Config {
         command: ["sh", "-c", script, "{{ model }}"].map(str::to_owned).into(),

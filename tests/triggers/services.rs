@@ -157,7 +157,13 @@ fn meaning(seen: &Seen) -> Result<Means, String> {
     let json: Value = serde_json::from_str(&seen.body).unwrap_or(Value::Null);
     let is_get = seen.method == "GET";
     match path {
-        "/auth/token" => token(seen, &json),
+        "/auth/token" | "/echo/s3cret-hook/auth/token" => token(seen, &json),
+        // Some say in their errors what they were asked, and by whom.
+        _ if path.starts_with("/echo") => {
+            let hook = path.split('/').nth(2).unwrap_or_default();
+            let who = seen.headers.get("authorization").map_or("nobody", String::as_str);
+            Err(format!("{} is unknown: there is no {hook} for {who}", seen.path))
+        }
         "/api/v2/dags/retrain%20credit/dagRuns" => airflow(seen, &json),
         "/api/2.2/jobs/run-now" => databricks(seen, &json),
         "/api/v1/workflows/ml/submit" => argo_workflows(seen, &json),
