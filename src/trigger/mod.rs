@@ -34,18 +34,21 @@ pub enum Config {
     Exec(exec::Config),
 }
 
-/// What commands and containers are told of a request, by the variables of their environment.
+/// What commands and containers are told of a request, by the variables of their environment, as expressions of templates.
 pub const VARIABLES: [(&str, &str); 9] = [
-    ("TIDEGAUGE_REQUEST_ID", "{{ id }}"),
-    ("TIDEGAUGE_MODEL", "{{ model }}"),
-    ("TIDEGAUGE_VERSION", "{{ version }}"),
-    ("TIDEGAUGE_SLICE", "{{ slice }}"),
-    ("TIDEGAUGE_REASON", "{{ reason }}"),
-    ("TIDEGAUGE_WINDOW_START", "{{ window_start }}"),
-    ("TIDEGAUGE_WINDOW_END", "{{ window_end }}"),
-    ("TIDEGAUGE_LINK", "{{ link }}"),
-    ("TIDEGAUGE_REQUEST", "{{ request | json }}"),
+    ("TIDEGAUGE_REQUEST_ID", "id"),
+    ("TIDEGAUGE_MODEL", "model"),
+    ("TIDEGAUGE_VERSION", "version"),
+    ("TIDEGAUGE_SLICE", "slice"),
+    ("TIDEGAUGE_REASON", "reason"),
+    ("TIDEGAUGE_WINDOW_START", "window_start"),
+    ("TIDEGAUGE_WINDOW_END", "window_end"),
+    ("TIDEGAUGE_LINK", "link"),
+    ("TIDEGAUGE_REQUEST", "request | json"),
 ];
+
+/// Linux begins nothing that has a longer variable than 128 KiB, name and all.
+const LONGEST_VARIABLE: usize = 100_000;
 
 /// That the run is begun.
 #[derive(Clone, Debug, PartialEq, Eq)]

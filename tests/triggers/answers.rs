@@ -178,6 +178,21 @@ fn a_long_request_is_on_the_input_alone() {
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&told).expect("JSON")["reason"], reason);
 }
 
+/// A container cannot be started either with a variable that is too long, and has no input.
+#[test]
+fn a_long_request_is_not_in_the_variables_of_a_container() {
+    let services = Services::start(|_| None);
+    let all = all_services(&services.url(), Duration::from_secs(5));
+    let (kind, config) = all.into_iter().find(|(name, _)| *name == "kubernetes_job").expect("it is one of them");
+    let action = Action::new(of(config)).expect("it can be used");
+    let offsets = vec![request(ID, kind, "credit").offsets[0].clone(); 2000];
+    run(action.begin(&triggering(RetrainRequest { offsets, ..request(ID, kind, "credit") }))).expect("it goes well");
+    let job: serde_json::Value = serde_json::from_str(&services.seen()[0].body).expect("JSON");
+    let variables = job["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("a list").clone();
+    let value = |name: &str| variables.iter().find(|variable| variable["name"] == name).map(|it| it["value"].clone());
+    assert_eq!((value("TIDEGAUGE_REQUEST"), value("TIDEGAUGE_MODEL")), (Some("".into()), Some("credit".into())));
+}
+
 #[test]
 fn a_command_that_fails_or_takes_too_long_has_failed() {
     let folder = tempfile::tempdir().expect("a folder");
