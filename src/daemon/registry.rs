@@ -79,6 +79,9 @@ impl Registry {
         let Some((mlflow, shelf)) = config.mlflow.as_ref().zip(shelf) else { return Ok(Registry::default()) };
         let client = Arc::new(Client::new(mlflow.clone()).context("set up MLflow")?);
         let library = Library { client, shelf };
+        if in_use.library.is_none() {
+            library.shelf.tidy();
+        }
         let is_same_server = in_use.library.as_ref().is_some_and(|before| before.shelf == library.shelf);
         let mut followed = Vec::new();
         for monitor in &config.monitors {
