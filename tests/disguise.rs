@@ -12,10 +12,11 @@ use crate::watch::{Record, Watch, monitor};
 
 const START: i64 = 1_767_225_600_000;
 
-/// What is never to be seen, as it stands in a record and without its quotation marks.
-const SEXES: [&str; 5] = [r#""RAW-F""#, r#""RAW-\u0066emale""#, r#""RAW-M""#, r#""RAW-\"x\"""#, "770077"];
-const ORIGINS: [&str; 4] = [r#""RAW-Nepal""#, r#""RAW-Peru, \"Andes\"""#, "770077.0", r#""RAW-""#];
-const HIDDEN: [&[u8]; 2] = [b"RAW-", b"770077"];
+/// What is never to be seen, as it stands in a record and without its quotation marks. The number is so long that it is
+/// not among the digits of another one by chance.
+const SEXES: [&str; 5] = [r#""RAW-F""#, r#""RAW-\u0066emale""#, r#""RAW-M""#, r#""RAW-\"x\"""#, "7700770077007"];
+const ORIGINS: [&str; 4] = [r#""RAW-Nepal""#, r#""RAW-Peru, \"Andes\"""#, "7700770077007.0", r#""RAW-""#];
+const HIDDEN: [&[u8]; 2] = [b"RAW-", b"7700770077007"];
 
 /// The same monitor with a reference of its own or of a data set.
 fn yaml(reference: &str) -> String {
@@ -28,7 +29,7 @@ schema:
   id: id
   features: {{region: categorical, origin: {{type: categorical, path: person.origin}}}}
   protected:
-    sex: {{path: person.sex, groups: {{RAW-F: women, RAW-female: women, RAW-M: men, "770077": men}}}}
+    sex: {{path: person.sex, groups: {{RAW-F: women, RAW-female: women, RAW-M: men, "7700770077007": men}}}}
     origin: {{hash: a long text that nobody knows}}
   prediction: {{score: p, class: class, positive: bad}}
 reference: {reference}
@@ -103,7 +104,7 @@ proptest! {
         is_learnt in any::<bool>(),
     ) {
         let reference = "ts,region,person.sex,person.origin,p,class,outcome\n1,PLAIN-north,RAW-F,RAW-Peru,0.1,bad,bad\n\
-                         2,PLAIN-south,RAW-M,770077,0.9,good,bad\n3,PLAIN-south,RAW-F,RAW-Peru,0.5,bad,good\n";
+                         2,PLAIN-south,RAW-M,7700770077007,0.9,good,bad\n3,PLAIN-south,RAW-F,RAW-Peru,0.5,bad,good\n";
         let subscriber = if is_learnt {
             monitor(&yaml("{learnt: {rows: 10}}"), None)
         } else {

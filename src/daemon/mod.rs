@@ -28,7 +28,7 @@ use crate::notify::{Courier, Delivered, Letter, Outcome, Schedule};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::trigger::Action;
-use outlets::{Outbox, Outlets, Prepared, now};
+use outlets::{InForce, Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
 use registry::{Followed, Following, Registry, Scribe};
 pub use retraining::{Retraining, Tools};
@@ -68,7 +68,8 @@ where
         prepared = Prepared::open(config, &nothing) => prepared?,
         () = &mut shutdown => return Ok(()),
     };
-    let mut config = prepared.config.clone();
+    let mut in_force = InForce::of(&prepared);
+    let config = in_force.config.clone();
     let telemetry = Telemetry::new(config.limits.series);
     let store = Arc::new(Store::open(&config.store).context("open the store")?);
     let view = http::View::new(telemetry.clone(), now(), ask_reload);
@@ -118,8 +119,7 @@ where
     };
     announce(&config, &mut outlets);
     record(&outlets, What::Start { version: env!("CARGO_PKG_VERSION").to_owned() })?;
-    let mut registry = prepared.registry.clone();
-    following.go_on(&registry, &config.kafka.group);
+    following.go_on(&in_force.registry, &config.kafka.group).await;
     let mut pipeline = Pipeline::start(prepared, &outlets)?;
     outlets.telemetry.reloaded(now());
     tracing::info!(%address, monitors = config.monitors.len(), "running");
@@ -128,19 +128,19 @@ where
     }
     let mut asked = Asked { reload, promoted, load };
     let ending = loop {
-        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut asked, (&config, &registry)).await? {
+        match one_round(&mut pipeline, &mut outlets, &mut shutdown, &mut asked, &in_force).await? {
             Turn::GoOn => {}
             Turn::End(ending) => break ending,
             Turn::Anew { mut prepared, answer, ending } => {
                 stop(pipeline, &mut outlets, ending).await?;
-                warn_of_what_stays(&config, &prepared.config);
-                config = prepared.config.clone();
+                warn_of_what_stays(&in_force.config, &prepared.config);
+                in_force = InForce::of(&prepared);
+                let config = in_force.config.clone();
                 announce(&config, &mut outlets);
                 if answer.is_some() {
                     record(&outlets, What::Reload { accepted: true, problems: 0 })?;
                 }
-                registry = prepared.registry.clone();
-                following.go_on(&registry, &config.kafka.group);
+                following.go_on(&in_force.registry, &config.kafka.group).await;
                 let receivers = std::mem::take(&mut prepared.receivers);
                 let actions = std::mem::take(&mut prepared.actions);
                 retraining = self::retraining(&config, actions, &tools, retraining.close().await?)?;
@@ -213,7 +213,7 @@ async fn one_round<Load>(
     outlets: &mut Outlets,
     shutdown: &mut (impl Future<Output = ()> + Unpin),
     asked: &mut Asked<Load>,
-    (config, registry): (&Config, &Registry),
+    in_force: &InForce,
 ) -> Result<Turn>
 where
     Load: Fn() -> Result<Config, Problems>,
@@ -226,14 +226,14 @@ where
             outcome = &mut round => return outcome.map(|()| Turn::GoOn),
             () = &mut *shutdown => break None,
             Some(answer) = asked.reload.recv() => answer,
-            Some(newer) = asked.promoted.recv() => match take_up(newer, config, registry, &telemetry) {
+            Some(newer) = asked.promoted.recv() => match take_up(newer, in_force, &telemetry) {
                 Some(prepared) => break Some((prepared, None)),
                 None => continue,
             },
         };
         let loaded = (asked.load)();
         let problems = loaded.as_ref().err().map_or(1, |problems| problems.0.len() as u64);
-        let opening = async { Prepared::open(loaded?, registry).await };
+        let opening = async { Prepared::open(loaded?, &in_force.registry).await };
         let prepared = tokio::select! {
             prepared = alive(opening, &view) => prepared,
             () = &mut *shutdown => break None,
@@ -270,10 +270,14 @@ async fn alive<T>(work: impl Future<Output = T>, view: &http::View) -> T {
     }
 }
 
-/// The same configuration with newer references.
-fn take_up(newer: Vec<Followed>, config: &Config, registry: &Registry, telemetry: &Telemetry) -> Option<Box<Prepared>> {
+/// The same configuration with newer references, if there are any.
+fn take_up(found: Vec<Followed>, in_force: &InForce, telemetry: &Telemetry) -> Option<Box<Prepared>> {
+    let newer = in_force.registry.news(found);
+    if newer.is_empty() {
+        return None;
+    }
     let models: Vec<String> = newer.iter().map(|followed| followed.model().to_owned()).collect();
-    match Prepared::new(config.clone(), registry.with(newer)) {
+    match Prepared::anew(in_force, in_force.registry.with(newer)) {
         Ok(prepared) => {
             models.iter().for_each(|model| telemetry.promoted(model));
             Some(Box::new(prepared))

@@ -42,16 +42,26 @@ impl Prepared {
     /// When a reference cannot be had or read, a receiver or action cannot be used, or librdkafka refuses its configuration.
     pub async fn open(config: Config, in_use: &Registry) -> Result<Prepared> {
         let registry = Registry::open(&config, in_use).await?;
-        Prepared::new(config, registry)
-    }
-
-    /// The same when the references that come from MLflow are there.
-    pub fn new(config: Config, registry: Registry) -> Result<Prepared> {
         let reference = |monitor: &Arc<Monitor>| match registry.reference(&monitor.model) {
             Some(reference) => Ok(Some(reference)),
             None => replay::reference(monitor).with_context(|| format!("start the monitor of {}", monitor.model)),
         };
         let references = config.monitors.iter().map(reference).collect::<Result<_>>()?;
+        Prepared::new(Arc::new(config), references, registry)
+    }
+
+    /// The same as is in force, but for the references that come from MLflow.
+    ///
+    /// # Errors
+    /// When a receiver or action cannot be used any more, or librdkafka refuses its configuration.
+    pub fn anew(in_force: &InForce, registry: Registry) -> Result<Prepared> {
+        let InForce { config, references, .. } = in_force;
+        let known = config.monitors.iter().zip(references);
+        let references = known.map(|(monitor, known)| registry.reference(&monitor.model).or_else(|| known.clone()));
+        Prepared::new(config.clone(), references.collect(), registry)
+    }
+
+    fn new(config: Arc<Config>, references: Vec<Option<Arc<Reference>>>, registry: Registry) -> Result<Prepared> {
         let publisher = Publisher::new(config.kafka.client()).context("start the Kafka producer")?;
         let (mut receivers, origin) = (BTreeMap::new(), config.origin());
         for (name, receiver) in &config.receivers {
@@ -63,7 +73,22 @@ impl Prepared {
             let made = Action::new(action.trigger.clone());
             actions.insert(name.clone(), made.with_context(|| format!("set up the action {name}"))?);
         }
-        Ok(Prepared { config: Arc::new(config), references, publisher, receivers, actions, registry })
+        Ok(Prepared { config, references, publisher, receivers, actions, registry })
+    }
+}
+
+/// What the pipeline at work was made of, as far as the next one may be made of it too.
+pub struct InForce {
+    pub config: Arc<Config>,
+    /// The references that all versions share, in the order of the monitors.
+    pub references: Vec<Option<Arc<Reference>>>,
+    pub registry: Registry,
+}
+
+impl InForce {
+    pub fn of(prepared: &Prepared) -> InForce {
+        let Prepared { config, references, registry, .. } = prepared;
+        InForce { config: config.clone(), references: references.clone(), registry: registry.clone() }
     }
 }
 

@@ -79,6 +79,9 @@ impl Registry {
         let Some((mlflow, shelf)) = config.mlflow.as_ref().zip(shelf) else { return Ok(Registry::default()) };
         let client = Arc::new(Client::new(mlflow.clone()).context("set up MLflow")?);
         let library = Library { client, shelf };
+        if in_use.library.is_none() {
+            library.shelf.tidy();
+        }
         let is_same_server = in_use.library.as_ref().is_some_and(|before| before.shelf == library.shelf);
         let mut followed = Vec::new();
         for monitor in &config.monitors {
@@ -93,7 +96,16 @@ impl Registry {
         Ok(Registry { library: Some(library), followed })
     }
 
-    /// The same with newer references, but for those of monitors that have been replaced meanwhile.
+    /// Those of what was found that are still news: another version than what there is, of a monitor that there still is.
+    /// They may have waited while something else was taken up.
+    pub fn news(&self, found: Vec<Followed>) -> Vec<Followed> {
+        let is_older = |old: &Followed, one: &Followed| {
+            Arc::ptr_eq(&old.monitor, &one.monitor) && !is_same(&old.copy.version, &one.copy.version)
+        };
+        found.into_iter().filter(|one| self.followed.iter().any(|old| is_older(old, one))).collect()
+    }
+
+    /// The same with newer references.
     pub fn with(&self, newer: Vec<Followed>) -> Registry {
         let mut registry = self.clone();
         for one in newer {
@@ -252,8 +264,12 @@ impl Following {
     }
 
     /// Goes on with this instead of what there was.
-    pub fn go_on(&mut self, registry: &Registry, group: &str) {
-        self.following.take().into_iter().chain(self.recording.take()).for_each(|task| task.abort());
+    pub async fn go_on(&mut self, registry: &Registry, group: &str) {
+        for task in self.following.take().into_iter().chain(self.recording.take()) {
+            task.abort();
+            // Two that write at the same time would write the same.
+            let _ = task.await;
+        }
         let telemetry = self.scribe.telemetry.clone();
         self.scribe.follow(registry);
         for followed in &registry.followed {

@@ -14,7 +14,7 @@ use super::outlets::now;
 use crate::audit::{Act, What};
 use crate::http::{Asked, RetrainDesk};
 use crate::notify::Schedule;
-use crate::retrain::{Effect, Event, Guards, Retrains, Run};
+use crate::retrain::{Effect, Event, Guards, Retrains, Run, State};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::trigger::{Action, Dispatcher};
@@ -192,16 +192,20 @@ impl Clerk {
                     let (state, model) = (run.state.name(), &run.request.model);
                     tracing::info!(id = run.id, action = run.action, model, state, why = run.why, "retrain");
                     self.tools.telemetry.retrain_moved(model, run.state);
-                }
-                // While this ends nothing is begun; it is in the store.
-                Effect::Trigger(run) => {
-                    if let Some(triggers) = &self.triggers {
-                        let _ = triggers.send(*run);
+                    // One that is triggering is passed on when it is to be, and any other is not to be tried again.
+                    if run.state != State::Triggering {
+                        self.dispatch(*run);
                     }
                 }
+                Effect::Trigger(run) => self.dispatch(*run),
                 Effect::Forgotten(_) => {}
             }
         }
         self.tools.desk.show(self.retrains.runs().cloned().collect());
+    }
+
+    /// While this ends nothing is begun; it is in the store.
+    fn dispatch(&self, run: Run) {
+        self.triggers.iter().for_each(|triggers| drop(triggers.send(run.clone())));
     }
 }

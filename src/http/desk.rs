@@ -1,5 +1,6 @@
-//! What operators do while the daemon runs: they make and end silences, and send what was given up after all. Whatever is
-//! acknowledged is durable.
+//! What operators do while the daemon runs: they make and end silences, and send what was given up after all.
+//!
+//! Whatever is acknowledged is durable.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

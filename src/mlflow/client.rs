@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::{Auth, Config};
 use crate::notify::attempt::{Unusable, causes, read};
-use crate::notify::client::{self, place, retry_after};
+use crate::notify::client::{self, place, retry_after, whole};
 
 /// The longest answer that is taken in, but for artifacts.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -140,18 +140,6 @@ async fn answer<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
     let body = whole(response, LONGEST_ANSWER).await.map_err(|error| broken(&place, error))?;
     let body = body.ok_or_else(|| Error::lasting(format!("{place} sent a longer answer than MLflow would")))?;
     serde_json::from_slice(&body).map_err(|error| Error::lasting(format!("{place} does not answer as MLflow: {error}")))
-}
-
-/// The body of an answer; `None` if it is longer than this.
-async fn whole(mut response: Response, longest: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > longest {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
 }
 
 /// What is to be made of an answer that is not a good one.

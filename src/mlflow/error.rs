@@ -21,6 +21,9 @@ pub enum Error {
     Lasting { why: String },
 }
 
+/// However long MLflow asks for, it is tried again after this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
 impl Error {
     pub fn passing(why: impl Into<String>) -> Error {
         Error::Passing { why: why.into(), after: None }
@@ -34,7 +37,7 @@ impl Error {
     /// in vain.
     pub fn pause(&self, usual: Duration) -> Option<Duration> {
         match self {
-            Error::Passing { after, .. } => Some(after.unwrap_or_default().max(usual)),
+            Error::Passing { after, .. } => Some(after.unwrap_or_default().min(LONGEST_PAUSE).max(usual)),
             _ => None,
         }
     }
@@ -44,5 +47,21 @@ impl Error {
 impl From<Unusable> for Error {
     fn from(error: Unusable) -> Error {
         Error::passing(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_mlflow_asks_for_is_granted_within_reason() {
+        let usual = Duration::from_secs(30);
+        let pause = |after: Option<u64>| {
+            let after = after.map(Duration::from_secs);
+            Error::Passing { why: String::new(), after }.pause(usual).map(|pause| pause.as_secs())
+        };
+        assert_eq!([None, Some(1), Some(120), Some(u64::MAX)].map(pause), [30, 30, 120, 600].map(Some));
+        assert_eq!(Error::lasting("").pause(usual), None);
     }
 }

@@ -1,5 +1,6 @@
-//! Windows that are still to be written to MLflow. There is room for so many, since MLflow may be away for long: then
-//! the oldest make way.
+//! Windows that are still to be written to MLflow.
+//!
+//! There is room for so many, since MLflow may be away for long: then the oldest make way.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

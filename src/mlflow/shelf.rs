@@ -36,6 +36,17 @@ impl Shelf {
         Shelf { folder }
     }
 
+    /// Removes drafts that were never finished, since whoever made them was killed. Nobody may be making any.
+    pub fn tidy(&self) {
+        let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+        for draft in inside(&self.folder).flat_map(|folder| inside(&folder.path())) {
+            if is_draft(&draft) {
+                // It is only in the way of the space on the disk.
+                let _ = fs::remove_file(draft.path());
+            }
+        }
+    }
+
     /// The copy that a monitor last used, if it was of what it asks for now.
     pub fn last(&self, model: &str, registered: &Registered) -> Option<Copy> {
         let text = fs::read(self.folder_of(model).join(CURRENT)).ok()?;
@@ -72,8 +83,7 @@ impl Shelf {
         current.as_file().sync_all()?;
         current.persist(folder.join(CURRENT)).map_err(|error| error.error)?;
         for entry in fs::read_dir(&folder)?.filter_map(Result::ok) {
-            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-            if entry.path() != file && entry.file_name() != CURRENT && !is_hidden {
+            if entry.path() != file && entry.file_name() != CURRENT && !is_draft(&entry) {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -84,6 +94,10 @@ impl Shelf {
     fn folder_of(&self, model: &str) -> PathBuf {
         self.folder.join(stable_id(&[model]))
     }
+}
+
+fn is_draft(entry: &fs::DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with('.')
 }
 
 #[cfg(test)]
@@ -115,6 +129,11 @@ mod tests {
         assert_eq!(second.file_name().and_then(|name| name.to_str()), Some("2-reference.csv"));
         let left = fs::read_dir(second.parent().expect("a folder")).expect("it can be read").count();
         assert_eq!((fs::read_to_string(&second).expect("it is there").as_str(), left), ("2", 2));
+        // What a process that was killed had begun to bring is gone at the next start.
+        let _ = shelf.draft("loan").expect("a draft").keep().expect("it stays");
+        shelf.tidy();
+        let left = fs::read_dir(second.parent().expect("a folder")).expect("it can be read").count();
+        assert_eq!((left, shelf.last("loan", &registered)), (2, Some(copy("2"))));
         // What is asked for elsewhere, or of another, was never brought.
         let other = Registered { artifact: "b/reference.csv".into(), ..registered.clone() };
         assert_eq!((shelf.last("loan", &other), shelf.last("cards", &registered)), (None, None));

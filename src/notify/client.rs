@@ -89,23 +89,26 @@ impl Client {
         let place = place(&url);
         let more: Vec<(&str, String)> =
             more.iter().cloned().chain([(CONTENT_TYPE.as_str(), content_type.to_owned())]).collect();
-        let answer = self.call(Method::POST, url, &more, body).await?;
+        // What it says is not looked at, but read, so that its connection can be used again.
+        let answer = self.call(Method::POST, url, &more, body, LONGEST_ANSWER).await?;
         answer.failure(&place).map_or(Ok(()), Err)
     }
 
-    /// Makes one attempt to be answered, whatever the answer is; `more` are further headers.
+    /// Makes one attempt to be answered, whatever the answer is; `more` are further headers. No more than `longest` bytes
+    /// of it are taken in.
     pub async fn call(
         &self,
         method: Method,
         url: Url,
         more: &[(&str, String)],
         body: String,
+        longest: usize,
     ) -> Result<Answer, Failure> {
         let headers = headers(&self.config, more)?;
         let place = place(&url);
         match self.client.request(method, url).headers(headers).body(body).send().await {
-            Ok(response) => Ok(Answer::read(response).await),
-            Err(error) => Err(Failure::passing(format!("{place}: {}", causes(&error.without_url())))),
+            Ok(response) => Ok(Answer::read(response, longest).await),
+            Err(error) => Err(broken(&place, error)),
         }
     }
 }
@@ -147,15 +150,19 @@ pub struct Answer {
     pub status: StatusCode,
     /// How long it wants us to wait, if it says so.
     pub after: Option<Duration>,
-    /// As much of it as an answer should have.
-    pub body: Vec<u8>,
+    /// All of it, or why it is not to be had, which need not matter.
+    pub body: Result<Vec<u8>, Failure>,
 }
 
 impl Answer {
-    async fn read(response: Response) -> Answer {
-        let status = response.status();
-        let after = retry_after(&response);
-        Answer { status, after, body: content(response).await }
+    async fn read(response: Response, longest: usize) -> Answer {
+        let (status, after, place) = (response.status(), retry_after(&response), place(response.url()));
+        let too_long = || Failure::Lasting { why: format!("{place} sent more than {longest} bytes") };
+        let body = match whole(response, longest).await {
+            Ok(body) => body.ok_or_else(too_long),
+            Err(error) => Err(broken(&place, error)),
+        };
+        Answer { status, after, body }
     }
 
     /// Why this is not success, if it is not, and whether to try again.
@@ -190,18 +197,23 @@ fn until(text: &str) -> Option<Duration> {
     seconds().or_else(date)
 }
 
-/// Reads an answer to its end, so that its connection can be used again, unless it is longer than an answer should be.
-async fn content(mut response: Response) -> Vec<u8> {
-    let mut content = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if content.len() + chunk.len() > LONGEST_ANSWER {
-            break;
-        }
-        content.extend_from_slice(&chunk);
-    }
-    content
+fn broken(place: &str, error: reqwest::Error) -> Failure {
+    Failure::passing(format!("{place}: {}", causes(&error.without_url())))
 }
 
+/// The body of an answer; `None` if it is longer than this.
+pub async fn whole(mut response: Response, longest: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > longest {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// The longest answer that is of interest where only its status is.
 const LONGEST_ANSWER: usize = 64 << 10;
 
 #[cfg(test)]

@@ -142,6 +142,26 @@ fn what_nobody_took_keeps_nothing_away_and_what_is_lost_is_not_waited_for() {
     );
 }
 
+/// A command is both asked to begin the run and the run itself, so its end is told as both.
+#[test]
+fn a_command_that_fails_ends_its_run_whether_or_not_it_has_said_that_it_started() {
+    let ended = |retrains: &mut Retrains, number: u32, now: Time| {
+        let why = || "the command ended with exit status: 1".to_owned();
+        let mut states = stored(&retrains.step(Event::TriggerFailed { id: id(number), why: why() }, now));
+        states.extend(stored(&retrains.step(Event::Failed { id: id(number), why: why() }, now)));
+        assert_eq!(retrains.run(&id(number)).map(|run| run.why.clone()), Some(why()));
+        states
+    };
+    let mut retrains = guarded(Guards { cooldown: Span(HOUR), most_per_day: 9, ..Guards::default() });
+    retrains.step(ask(1), Time(0));
+    assert_eq!(ended(&mut retrains, 1, Time(1)), [State::Failed]);
+    assert_eq!(retrains.run(&id(1)).map(|run| run.triggered), Some(None), "it keeps no other away");
+    assert_eq!(triggers(&retrains.step(ask(2), Time(2))), 1);
+    retrains.step(Event::Started { id: id(2) }, Time(3));
+    assert_eq!(ended(&mut retrains, 2, Time(4)), [State::Failed]);
+    assert_eq!(triggers(&retrains.step(ask(3), Time(2 + HOUR))), 1, "only the cool-down keeps others away");
+}
+
 #[test]
 fn what_is_told_of_a_run_has_names_and_what_is_stored_comes_back() {
     let run = Run::requested(request(1, "nightly", "credit"), Time(0));

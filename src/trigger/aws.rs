@@ -26,10 +26,10 @@ impl Signer<'_> {
         headers.sort();
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let canonical = format!("{method}\n{path}\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)));
+        let canonical = format!("{method}\n{path}\n\n{lines}\n{names}\n{}", hash(body));
         let date = self.at.get(..8).unwrap_or(self.at);
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
-        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{}", self.at, hex(&Sha256::digest(&canonical)));
+        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{}", self.at, hash(&canonical));
         let first = format!("AWS4{}", self.secret_key).into_bytes();
         let key = [date, self.region, self.service, "aws4_request"].iter().fold(first, |key, part| mac(&key, part));
         let signature = hex(&mac(&key, &to_sign));
@@ -37,9 +37,9 @@ impl Signer<'_> {
     }
 }
 
-/// The hash of a body, as some services want it in a header.
-pub fn hash(body: &str) -> String {
-    hex(&Sha256::digest(body))
+/// The hash of a text, which for a body some services want in a header.
+pub fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text))
 }
 
 /// Without spaces at its ends, nor more than one in a row.

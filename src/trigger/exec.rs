@@ -44,8 +44,6 @@ pub struct Exec {
 /// What a command has of the environment of this process, whose secrets are none of its business.
 const INHERITED: [&str; 9] =
     ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-/// The system begins nothing that has a longer variable than 128 KiB. The request is on the input as well.
-const LONGEST_VARIABLE: usize = 100_000;
 /// How often one that another process has begun is looked after.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// How many outputs are kept.
@@ -106,9 +104,10 @@ impl Exec {
         // What it begins can be ended with it, since it is a group of its own.
         command.args(arguments).stdin(Stdio::piped()).process_group(0).env_clear();
         command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-        for (name, template) in super::VARIABLES {
-            let value = filler.text(template).map_err(|why| Failure::Lasting { why })?;
-            if value.len() <= LONGEST_VARIABLE {
+        for (name, expression) in super::VARIABLES {
+            let value = filler.text(&format!("{{{{ {expression} }}}}")).map_err(|why| Failure::Lasting { why })?;
+            // The request is on the input as well.
+            if value.len() <= super::LONGEST_VARIABLE {
                 command.env(name, value);
             }
         }

@@ -96,6 +96,12 @@ pub struct Http {
     client: Client,
 }
 
+/// The longest answer that is taken in. A service that lists runs may say much of each.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+/// A shorter part of a URL is hardly a secret by itself, and may be a part of any word.
+const SHORTEST_WORD: usize = 8;
+
 /// A header of a request.
 type Header = (String, String);
 
@@ -127,22 +133,24 @@ impl Http {
             headers.push((name.clone(), filler.text(template).map_err(lasting)?));
         }
         self.authorize(&mut headers, &url, &body, token.as_deref())?;
-        let at = place(&url);
+        let (at, secrets) = (place(&url), self.secrets(&base, &url, token));
         let answer = self.call(self.config.method.clone(), url, &headers, body).await?;
-        self.judge(&at, &answer)
+        self.judge(&at, &answer, &secrets)
     }
 
-    fn judge(&self, at: &str, answer: &Answer) -> Result<Accepted, Failure> {
+    /// What an answer means. Its status says whether the run is begun, whatever becomes of the rest.
+    fn judge(&self, at: &str, answer: &Answer, secrets: &[String]) -> Result<Accepted, Failure> {
         let Answers { success, conflict, conflict_says, again, again_says } = &self.config.answers;
-        let (status, text) = (answer.status.as_u16(), String::from_utf8_lossy(&answer.body));
+        let body = answer.body.as_deref().unwrap_or_default();
+        let (status, text) = (answer.status.as_u16(), String::from_utf8_lossy(body));
         let is_success = if success.is_empty() { answer.status.is_success() } else { success.contains(&status) };
         if is_success {
-            let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let json: Value = serde_json::from_slice(body).unwrap_or_default();
             let run = self.config.run.as_ref().and_then(|pointer| plain(json.pointer(pointer)?));
             return Ok(Accepted { run, is_known: false });
         }
         let says = |wanted: &str| text.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase());
-        let why = self.told(&format!("{at} answered {}", answer.status), &text);
+        let why = told(&format!("{at} answered {}", answer.status), &text, secrets);
         let passing = || Failure::Passing { why: why.clone(), after: answer.after };
         if conflict.contains(&status) {
             let is_known = conflict_says.as_deref().is_none_or(says);
@@ -158,16 +166,25 @@ impl Http {
         }
     }
 
-    /// Why it failed, with the beginning of what the service says about it, but none of our secrets.
-    fn told(&self, why: &str, answer: &str) -> String {
-        const LONGEST: usize = 300;
-        let mut answer = answer.to_owned();
-        let secrets = self.config.auth.secrets().into_iter().chain(self.config.web.headers.values());
-        for secret in secrets.filter_map(|secret| secret.read().ok()).filter(|secret| !secret.is_empty()) {
-            answer = answer.replace(&secret, "<secret>");
+    /// What the service knows of us that nobody else may: beside what we show to it, any part of the address.
+    fn secrets(&self, base: &str, url: &Url, token: Option<String>) -> Vec<String> {
+        let shown = self.config.auth.secrets().into_iter().chain(self.config.web.headers.values());
+        let mut secrets: Vec<String> = shown.filter_map(|secret| secret.read().ok()).chain(token).collect();
+        let configured = Url::parse(base).ok();
+        for url in configured.iter().chain([url]) {
+            secrets.extend(
+                [url.path(), url.query().unwrap_or_default(), url.password().unwrap_or_default()].map(str::to_owned),
+            );
         }
-        let answer = line(&answer, LONGEST);
-        if answer.is_empty() { why.to_owned() } else { format!("{why}: {answer}") }
+        if let Some(url) = &configured {
+            let words = url.path_segments().into_iter().flatten().map(str::to_owned);
+            let words = words.chain(url.query_pairs().map(|(_, value)| value.into_owned()));
+            secrets.extend(words.filter(|word| word.len() >= SHORTEST_WORD));
+        }
+        secrets.retain(|secret| !["", "/"].contains(&secret.as_str()));
+        // Where one is a part of another, that is not to be left without it.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
     }
 
     /// What the service knows of the run, if it is asked.
@@ -190,7 +207,7 @@ impl Http {
         if let Some(failure) = answer.failure(&at) {
             return Err(failure);
         }
-        let json: Value = serde_json::from_slice(&answer.body)
+        let json: Value = serde_json::from_slice(&answer.body?)
             .map_err(|_| Failure::passing(format!("{at} answered with something else than JSON")))?;
         // Where there are no runs at all, some leave the list out.
         let entries = json.pointer(&look_up.list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -228,7 +245,7 @@ impl Http {
                 Failure::Lasting { why } => Failure::Lasting { why: when(why) },
             });
         }
-        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let json: Value = serde_json::from_slice(&answer.body?).unwrap_or_default();
         let token = json["access_token"].as_str().map(str::to_owned);
         Ok(Some(token.ok_or_else(|| Failure::passing(format!("{at} answered without a token")))?))
     }
@@ -268,7 +285,7 @@ impl Http {
 
     async fn call(&self, method: Method, url: Url, headers: &[Header], body: String) -> Result<Answer, Failure> {
         let headers: Vec<(&str, String)> = headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        self.client.call(method, url, &headers, body).await
+        self.client.call(method, url, &headers, body, LONGEST_ANSWER).await
     }
 }
 
@@ -283,6 +300,14 @@ impl Auth {
             }
         }
     }
+}
+
+/// Why it failed, with the beginning of what the service says about it, but none of our secrets.
+fn told(why: &str, answer: &str, secrets: &[String]) -> String {
+    const LONGEST: usize = 300;
+    let answer = secrets.iter().fold(answer.to_owned(), |answer, secret| answer.replace(secret, "<secret>"));
+    let answer = line(&answer, LONGEST);
+    if answer.is_empty() { why.to_owned() } else { format!("{why}: {answer}") }
 }
 
 fn lasting(why: String) -> Failure {

@@ -12,7 +12,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ use tokio::time::sleep;
 
 use crate::notify::Schedule;
 use crate::notify::attempt::{Failure, Unusable};
-use crate::retrain::{Event, Run};
+use crate::retrain::{Event, Run, State};
 use exec::Exec;
 use http::Http;
 use template::Filler;
@@ -34,18 +34,21 @@ pub enum Config {
     Exec(exec::Config),
 }
 
-/// What commands and containers are told of a request, by the variables of their environment.
+/// What commands and containers are told of a request, by the variables of their environment, as expressions of templates.
 pub const VARIABLES: [(&str, &str); 9] = [
-    ("TIDEGAUGE_REQUEST_ID", "{{ id }}"),
-    ("TIDEGAUGE_MODEL", "{{ model }}"),
-    ("TIDEGAUGE_VERSION", "{{ version }}"),
-    ("TIDEGAUGE_SLICE", "{{ slice }}"),
-    ("TIDEGAUGE_REASON", "{{ reason }}"),
-    ("TIDEGAUGE_WINDOW_START", "{{ window_start }}"),
-    ("TIDEGAUGE_WINDOW_END", "{{ window_end }}"),
-    ("TIDEGAUGE_LINK", "{{ link }}"),
-    ("TIDEGAUGE_REQUEST", "{{ request | json }}"),
+    ("TIDEGAUGE_REQUEST_ID", "id"),
+    ("TIDEGAUGE_MODEL", "model"),
+    ("TIDEGAUGE_VERSION", "version"),
+    ("TIDEGAUGE_SLICE", "slice"),
+    ("TIDEGAUGE_REASON", "reason"),
+    ("TIDEGAUGE_WINDOW_START", "window_start"),
+    ("TIDEGAUGE_WINDOW_END", "window_end"),
+    ("TIDEGAUGE_LINK", "link"),
+    ("TIDEGAUGE_REQUEST", "request | json"),
 ];
+
+/// Linux begins nothing that has a longer variable than 128 KiB, name and all.
+const LONGEST_VARIABLE: usize = 100_000;
 
 /// That the run is begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +78,11 @@ impl Action {
         })
     }
 
+    /// Whether an attempt lasts as long as what it begins.
+    fn is_command(&self) -> bool {
+        matches!(self, Action::Exec(_))
+    }
+
     /// Makes one attempt to begin a run.
     ///
     /// # Errors
@@ -100,7 +108,8 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Begins the runs that come, which must be durable already, and tells what became of each.
+    /// Begins the runs that come, which must be durable already, and tells what became of each. One that comes again and is
+    /// no longer triggering is not tried again: whoever trains has been heard of, though they have not answered.
     ///
     /// When the sender of runs is dropped, attempts under way are still made, but nothing is waited for. What is left when
     /// this returns, or when it is dropped, was not told of and is still in the store.
@@ -108,29 +117,39 @@ impl Dispatcher {
         let actions: BTreeMap<String, Arc<Action>> =
             self.actions.into_iter().map(|(name, action)| (name, Arc::new(action))).collect();
         let schedule = Arc::new(self.schedule);
-        let (closing, closed) = watch::channel(false);
         let mut under_way = JoinSet::new();
-        let mut ids = BTreeSet::new();
+        // By the run's id, what says that it is not to be tried again.
+        let mut stops: BTreeMap<String, watch::Sender<bool>> = BTreeMap::new();
         let mut is_open = true;
         while is_open || !under_way.is_empty() {
             tokio::select! {
                 run = coming.recv(), if is_open => match run {
-                    Some(run) if ids.insert(run.id.clone()) => {
+                    Some(run) if run.state != State::Triggering => {
+                        // A command is looked after to its end, of which nobody else may tell.
+                        let is_command = actions.get(&run.action).is_some_and(|action| action.is_command());
+                        if let Some(stop) = stops.get(&run.id).filter(|_| !is_command) {
+                            stop.send_replace(true);
+                        }
+                    }
+                    Some(run) if !stops.contains_key(&run.id) => {
                         let (action, schedule) = (actions.get(&run.action).cloned(), schedule.clone());
-                        let closed = closed.clone();
-                        under_way.spawn(async move { (run.id.clone(), begin(&run, action, &schedule, closed).await) });
+                        let (stop, stopped) = watch::channel(false);
+                        stops.insert(run.id.clone(), stop);
+                        under_way.spawn(async move { (run.id.clone(), begin(&run, action, &schedule, stopped).await) });
                     }
                     Some(_) => {}
                     None => {
                         is_open = false;
-                        closing.send_replace(true);
+                        for stop in stops.values() {
+                            stop.send_replace(true);
+                        }
                     }
                 },
                 Some(done) = under_way.join_next() => match done {
-                    Ok((id, event)) => {
-                        ids.remove(&id);
+                    Ok((id, events)) => {
+                        stops.remove(&id);
                         // Whoever listened may have gone first; then the run is begun once more next time.
-                        event.into_iter().for_each(|event| drop(told.send(event)));
+                        events.into_iter().for_each(|event| drop(told.send(event)));
                     }
                     Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
                     Err(_) => {}
@@ -140,17 +159,17 @@ impl Dispatcher {
     }
 }
 
-/// Tries until the run is begun or given up; `None` when it should be tried again but there is no time to wait.
+/// Tries until the run is begun or given up; nothing comes of it when it should be tried again but this was the last time.
 async fn begin(
     run: &Run,
     action: Option<Arc<Action>>,
     schedule: &Schedule,
-    mut closed: watch::Receiver<bool>,
-) -> Option<Event> {
+    mut stopped: watch::Receiver<bool>,
+) -> Vec<Event> {
     let (id, name) = (run.id.as_str(), run.action.as_str());
     let give_up = |why: String, attempts: u32| {
         tracing::error!(action = name, id, attempts, why, "gave up a retrain");
-        Some(Event::TriggerFailed { id: id.to_owned(), why })
+        vec![Event::TriggerFailed { id: id.to_owned(), why }]
     };
     let Some(action) = action else {
         return give_up("there is no action of this name any more".to_owned(), 0);
@@ -162,9 +181,15 @@ async fn begin(
         let (why, after) = match begun {
             Ok(Accepted { run: external, is_known }) => {
                 tracing::info!(action = name, id, attempts, run = external, is_known, "triggered a retrain");
-                return Some(Event::Triggered { id: id.to_owned(), run: external });
+                return vec![Event::Triggered { id: id.to_owned(), run: external }];
             }
-            Err(Failure::Lasting { why }) => return give_up(why, attempts),
+            Err(Failure::Lasting { why }) => {
+                let mut events = give_up(why.clone(), attempts);
+                // If the command has said that the training has started, that is over as well. Of both events the one means
+                // nothing that does not apply.
+                events.extend(action.is_command().then(|| Event::Failed { id: id.to_owned(), why }));
+                return events;
+            }
             Err(Failure::Passing { why, after }) => (why, after),
         };
         let wait = schedule.wait(attempts, after, &run.id);
@@ -174,7 +199,7 @@ async fn begin(
         tracing::warn!(action = name, id, attempts, ?wait, why, "will try again");
         tokio::select! {
             () = sleep(wait) => {}
-            _ = closed.wait_for(|&closed| closed) => return None,
+            _ = stopped.wait_for(|&stopped| stopped) => return Vec::new(),
         }
     }
 }

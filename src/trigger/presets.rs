@@ -143,7 +143,8 @@ pub fn kubernetes_job(service: Service, namespace: &str, manifest: Value) -> Con
     if pod["restartPolicy"].is_null() {
         pod["restartPolicy"] = "Never".into();
     }
-    let given = super::VARIABLES.map(|(name, template)| json!({"name": name, "value": template}));
+    let given = super::VARIABLES
+        .map(|(name, expression)| json!({"name": name, "value": format!("{{{{ {expression} | variable }}}}")}));
     for container in pod["containers"].as_array_mut().into_iter().flatten() {
         let mut all: Vec<Value> = container["env"].as_array().cloned().unwrap_or_default();
         all.extend(given.iter().cloned());

@@ -138,6 +138,7 @@ fn environment(format: Format) -> Environment<'static> {
     environment.set_formatter(format);
     environment.add_filter("text", |value: &Given| written(value));
     environment.add_filter("json", |value: &Given| json(value));
+    environment.add_filter("variable", variable);
     environment
 }
 
@@ -163,6 +164,11 @@ fn written(value: &Given) -> Result<String, Error> {
         ValueKind::String => Ok(value.to_string()),
         _ => json(value),
     }
+}
+
+/// A text for a variable; none where it is too long for one.
+fn variable(value: &Given) -> Result<String, Error> {
+    Ok(Some(written(value)?).filter(|text| text.len() <= super::LONGEST_VARIABLE).unwrap_or_default())
 }
 
 fn json(value: &Given) -> Result<String, Error> {

@@ -12,7 +12,7 @@ use super::{all_services, given, of, request, run, triggering};
 use crate::support::wait_until;
 use tidegauge::notify::Schedule;
 use tidegauge::notify::attempt::Failure;
-use tidegauge::retrain::{Event, Run};
+use tidegauge::retrain::{Event, Run, State};
 use tidegauge::rule::alert::RetrainRequest;
 use tidegauge::trigger::http::Auth;
 use tidegauge::trigger::{Accepted, Action, Config, Dispatcher, exec, http};
@@ -121,6 +121,20 @@ fn a_token_that_is_not_given_is_asked_for_again() {
     assert!(!failure.to_string().contains("wr0ng"), "{failure}");
 }
 
+#[test]
+fn what_a_service_repeats_of_its_address_and_of_a_token_is_not_said() {
+    let services = Services::start(|_| None);
+    let all = all_services(&services.url(), Duration::from_secs(5));
+    for (kind, query) in [("airflow", ""), ("argo_events", "?key=s3cret-key"), ("github", "")] {
+        let (_, config) = all.iter().find(|(name, _)| *name == kind).expect("it is one of them").clone();
+        let url = given(&format!("{}/echo/s3cret-hook{query}", services.url()));
+        let action = Action::new(of(http::Config { url, look_up: None, ..config })).expect("it can be used");
+        let why = run(action.begin(&triggering(request(ID, kind, "credit")))).expect_err("it is refused").to_string();
+        assert!(why.contains("<secret> is unknown: there is no <secret> for Bearer <secret>"), "{why}");
+        assert!(!["s3cret", "t0ken", "jwt"].iter().any(|secret| why.contains(secret)), "{why}");
+    }
+}
+
 fn command(folder: &Path, script: &str, timeout: Duration) -> Action {
     let config = exec::Config {
         command: ["sh", "-c", script, "{{ model }}"].map(str::to_owned).into(),
@@ -164,6 +178,21 @@ fn a_long_request_is_on_the_input_alone() {
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&told).expect("JSON")["reason"], reason);
 }
 
+/// A container cannot be started either with a variable that is too long, and has no input.
+#[test]
+fn a_long_request_is_not_in_the_variables_of_a_container() {
+    let services = Services::start(|_| None);
+    let all = all_services(&services.url(), Duration::from_secs(5));
+    let (kind, config) = all.into_iter().find(|(name, _)| *name == "kubernetes_job").expect("it is one of them");
+    let action = Action::new(of(config)).expect("it can be used");
+    let offsets = vec![request(ID, kind, "credit").offsets[0].clone(); 2000];
+    run(action.begin(&triggering(RetrainRequest { offsets, ..request(ID, kind, "credit") }))).expect("it goes well");
+    let job: serde_json::Value = serde_json::from_str(&services.seen()[0].body).expect("JSON");
+    let variables = job["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("a list").clone();
+    let value = |name: &str| variables.iter().find(|variable| variable["name"] == name).map(|it| it["value"].clone());
+    assert_eq!((value("TIDEGAUGE_REQUEST"), value("TIDEGAUGE_MODEL")), (Some("".into()), Some("credit".into())));
+}
+
 #[test]
 fn a_command_that_fails_or_takes_too_long_has_failed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -192,6 +221,52 @@ fn a_command_that_fails_or_takes_too_long_has_failed() {
     let action = Action::new(Config::Exec(nowhere)).expect("it can be used");
     let failure = run(action.begin(&commanded())).expect_err("there is none").to_string();
     assert_eq!(failure, "cannot run /nowhere/at/all: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_command_that_fails_has_failed_also_if_its_run_has_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let action = command(folder.path(), "touch started; sleep 1; exit 3", Duration::from_secs(30));
+    let actions = BTreeMap::from([("exec".to_owned(), action)]);
+    let told = run(async {
+        let (triggers, coming) = mpsc::unbounded_channel();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        tokio::spawn(Dispatcher { actions, schedule: schedule(&[10], 60_000) }.run(coming, tell));
+        let asked = commanded();
+        triggers.send(asked.clone()).expect("it listens");
+        while !folder.path().join("started").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        triggers.send(Run { state: State::Started, ..asked }).expect("it listens");
+        [told.recv().await.expect("it tells"), told.recv().await.expect("it tells")]
+    });
+    let why = "the command ended with exit status: 3".to_owned();
+    let failed = Event::Failed { id: ID.to_owned(), why: why.clone() };
+    assert_eq!(told, [Event::TriggerFailed { id: ID.to_owned(), why }, failed]);
+}
+
+#[test]
+fn a_run_that_is_over_is_not_tried_again() {
+    let services = Services::start(|_| Some(Trouble::Wrong));
+    let all = all_services(&services.url(), Duration::from_secs(5));
+    // It would begin a run each time.
+    let (kind, config) = all.into_iter().find(|(kind, _)| *kind == "argo_events").expect("it is one of them");
+    let actions = BTreeMap::from([(kind.to_owned(), Action::new(of(config)).expect("it can be used"))]);
+    run(async {
+        let (triggers, coming) = mpsc::unbounded_channel();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let dispatcher = tokio::spawn(Dispatcher { actions, schedule: schedule(&[1000], 600_000) }.run(coming, tell));
+        let asked = triggering(request(ID, kind, "credit"));
+        triggers.send(asked.clone()).expect("it listens");
+        while services.begun(ID) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        triggers.send(Run { state: State::Succeeded, ..asked }).expect("it listens");
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        drop(triggers);
+        dispatcher.await.expect("it ends");
+        assert_eq!((services.begun(ID), told.recv().await), (1, None));
+    });
 }
 
 #[test]

@@ -157,7 +157,13 @@ fn meaning(seen: &Seen) -> Result<Means, String> {
     let json: Value = serde_json::from_str(&seen.body).unwrap_or(Value::Null);
     let is_get = seen.method == "GET";
     match path {
-        "/auth/token" => token(seen, &json),
+        "/auth/token" | "/echo/s3cret-hook/auth/token" => token(seen, &json),
+        // Some say in their errors what they were asked, and by whom.
+        _ if path.starts_with("/echo") => {
+            let hook = path.split('/').nth(2).unwrap_or_default();
+            let who = seen.headers.get("authorization").map_or("nobody", String::as_str);
+            Err(format!("{} is unknown: there is no {hook} for {who}", seen.path))
+        }
         "/api/v2/dags/retrain%20credit/dagRuns" => airflow(seen, &json),
         "/api/2.2/jobs/run-now" => databricks(seen, &json),
         "/api/v1/workflows/ml/submit" => argo_workflows(seen, &json),
@@ -167,7 +173,12 @@ fn meaning(seen: &Seen) -> Result<Means, String> {
         "/apis/batch/v1/namespaces/ml/jobs" => kubernetes(seen, &json),
         "/repos/example/models/actions/runs" if is_get => {
             bearer(seen, "t0ken")?;
-            Ok(Means::Lists(|key| json!({"display_title": format!("retrain {key}"), "html_url": key}), "workflow_runs"))
+            // GitHub says so much of each run that a page of a hundred is far longer than most answers.
+            let entry = |key: &str| {
+                let more = "x".repeat(100_000);
+                json!({"repository": more, "display_title": format!("retrain {key}"), "html_url": key})
+            };
+            Ok(Means::Lists(entry, "workflow_runs"))
         }
         "/repos/example/models/dispatches" => github(seen, &json),
         "/" => sagemaker(seen, &json),

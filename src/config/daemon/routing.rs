@@ -36,10 +36,7 @@ fn route(item: Item<'_>, above: Option<&Route>, names: Names) -> Option<Route> {
     let map = item.map()?;
     let default = above.cloned().unwrap_or_default();
     let (matchers, goes_on) = match above {
-        Some(_) => (
-            map.need("match", "[severity = critical]", matchers),
-            map.or("continue", false, |item| item.choice(&[("true", true), ("false", false)])),
-        ),
+        Some(_) => (map.need("match", "[severity = critical]", matchers), map.or("continue", false, Item::yes_or_no)),
         None => (Some(Vec::new()), Some(false)),
     };
     let receiver = map.or("receiver", default.receiver.clone(), |item| Some(Some(receiver(item, names)?)));

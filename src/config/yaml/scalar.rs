@@ -109,6 +109,10 @@ impl<'a> Item<'a> {
         choice.map(|(_, choice)| *choice)
     }
 
+    pub fn yes_or_no(self) -> Option<bool> {
+        self.choice(&[("true", true), ("false", false)])
+    }
+
     /// The name of a Kafka topic.
     pub fn topic(self) -> Option<String> {
         let text = self.text_like("the name of a Kafka topic")?;

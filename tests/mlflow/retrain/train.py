@@ -68,21 +68,32 @@ def belongs(row):
     return row["version"] == REQUEST["version"] and START <= row["ts"] < END
 
 
+def train():
+    """Returns the version that has come of it, and is the champion."""
+    with mlflow.start_run():
+        rows = list(records())
+        mlflow.set_tags({"tidegauge.request": REQUEST["id"], "tidegauge.reason": REQUEST["reason"]})
+        mlflow.log_metric("rows", len(rows))
+        # From now on rows are compared with those that the model has learnt from.
+        mlflow.log_text(b"\n".join(rows).decode(), "tidegauge/reference.ndjson")
+        signature = ModelSignature(Schema([ColSpec("double", "income")]), Schema([ColSpec("boolean")]))
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=Model(median(json.loads(row)["income"] for row in rows)),
+            signature=signature,
+            registered_model_name=REGISTERED,
+            pip_requirements=[],
+        )
+    version = str(logged.registered_model_version)
+    mlflow.MlflowClient().set_registered_model_alias(REGISTERED, "champion", version)
+    return version
+
+
 tell("started")
-with mlflow.start_run():
-    rows = list(records())
-    mlflow.set_tags({"tidegauge.request": REQUEST["id"], "tidegauge.reason": REQUEST["reason"]})
-    mlflow.log_metric("rows", len(rows))
-    # From now on rows are compared with those that the model has learnt from.
-    mlflow.log_text(b"\n".join(rows).decode(), "tidegauge/reference.ndjson")
-    signature = ModelSignature(Schema([ColSpec("double", "income")]), Schema([ColSpec("boolean")]))
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        python_model=Model(median(json.loads(row)["income"] for row in rows)),
-        signature=signature,
-        registered_model_name=REGISTERED,
-        pip_requirements=[],
-    )
-version = str(logged.registered_model_version)
-mlflow.MlflowClient().set_registered_model_alias(REGISTERED, "champion", version)
+try:
+    version = train()
+except Exception as error:
+    # Its text could have values of rows in it.
+    tell("failed", why=type(error).__name__)
+    raise
 tell("succeeded", version=version)

@@ -124,7 +124,6 @@ pub fn github(item: Item<'_>) -> Option<Config> {
     /// More than this is not taken.
     const LONGEST_EVENT: usize = 100;
     const MOST_KEYS: usize = 10;
-    const YES_OR_NO: [(&str, bool); 2] = [("true", true), ("false", false)];
     let map = item.map()?;
     let repository = map.need("repository", "example/models", |item| {
         let text = item.text_like("an owner and a repository, such as example/models")?;
@@ -143,7 +142,7 @@ pub fn github(item: Item<'_>) -> Option<Config> {
         }
         Some(event)
     });
-    let is_named = map.or("named_by_id", false, |item| item.choice(&YES_OR_NO));
+    let is_named = map.or("named_by_id", false, Item::yes_or_no);
     let service =
         service(&map, map.or("url", Secret::Given(presets::GITHUB.to_owned()), url), token(&map), given(&map));
     let service = service?;
