@@ -104,6 +104,9 @@ fn an_alert_is_explained_from_its_rows_or_it_is_said_why_not() {
     let last = tidegauge::time::Time(BEGIN + 120_000).to_string();
     let is_told = |model| daemon.course(model, "income", "psi").last().is_some_and(|(end, _)| *end >= last);
     wait_until("the last windows", || ["loan", "trail", "click"].into_iter().all(is_told));
+    // What is told is seen a moment before it is in the log.
+    let is_kept = |log: &str| daemon.said("firing").iter().all(|said| log.contains(said["id"].as_str().unwrap_or("?")));
+    wait_until("the log to have it", || is_kept(&daemon.get("/api/v1/audit").1));
     let url = format!("http://{}", daemon.address);
     let log = daemon.get("/api/v1/audit").1;
 
