@@ -91,7 +91,7 @@ impl Joining {
             let (predictions, labels) = records(step);
             let rows = predictions.len() + labels.len();
             let (begun, used) = (Instant::now(), cpu_seconds("self"));
-            self.join.take(predictions, &labels, |_, _| Some(&self.axis));
+            self.join.take(0, predictions, &labels, |_, _| Some(&self.axis));
             let joined = begun.elapsed();
             let changes = vec![(MODEL.into(), self.join.changes())];
             self.store.commit(&Commit { joined: changes, ..Commit::default() }).expect("store a step");
@@ -150,6 +150,7 @@ fn predicted(n: u64, of: u64) -> Predicted {
     let score = (n % 97) as f64 / 97.0;
     Predicted {
         id: Id::of(&n.to_string()),
+        offset: n as i64,
         time: Time(time(n, of)),
         version: "7".into(),
         axes: "axes".into(),
@@ -163,6 +164,7 @@ fn labelled(n: u64, of: u64) -> Labelled {
     let delay = (n % 1000) as i64 * 3_600_000;
     Labelled {
         id: Id::of(&n.to_string()),
+        offset: n as i64,
         time: Time(time(n, of) + delay),
         truth: Truth::Class(u16::from(!n.is_multiple_of(7))),
         again: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pane::Pane;
+use crate::pane::{Extent, Pane, Partition};
 use crate::tally::{FieldTally, Tally};
 use crate::time::Time;
 
@@ -34,8 +34,8 @@ pub struct Block {
     /// The hash of the axes that it was counted on, and of a block's length.
     pub axes: Arc<str>,
     pub rows: u64,
-    /// For each partition, the start of the last pane that is in here.
-    folded: BTreeMap<i32, Time>,
+    /// For each partition, where the rows are that are in here.
+    folded: BTreeMap<i32, Extent>,
     /// The tallies of the input's fields, packed.
     packed: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl Block {
         let mut fields = if self.rows == 0 { None } else { self.fields() };
         for pane in panes {
             let (partition, start) = (pane.key.partition.partition, pane.key.start);
-            if self.folded.get(&partition).is_some_and(|&last| start <= last) {
+            if self.folded.get(&partition).is_some_and(|folded| start <= folded.panes.1) {
                 continue;
             }
             let Some(theirs) = pane.fields() else { continue };
@@ -62,9 +62,16 @@ impl Block {
                 Some(mine) => mine.iter_mut().zip(&theirs).for_each(|(mine, theirs)| mine.merge(theirs)),
             }
             self.rows += pane.rows;
-            self.folded.insert(partition, start);
+            let extent = pane.extent();
+            self.folded.entry(partition).and_modify(|folded| folded.merge(extent)).or_insert(extent);
         }
         self.packed = fields.and_then(|fields| postcard::to_stdvec(&fields).ok()).unwrap_or_default();
+    }
+
+    /// Where its rows are.
+    pub fn extents(&self) -> impl Iterator<Item = (Partition, Extent)> {
+        let topic = &self.key.series.topic;
+        self.folded.iter().map(|(&partition, &extent)| (Partition { topic: topic.clone(), partition }, extent))
     }
 
     /// The tallies of the input's fields; `None` when the bytes are damaged, or there are none.

@@ -1,5 +1,6 @@
 //! A pane: what one partition counted in the smallest slice of event time.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,6 +34,29 @@ pub struct PaneKey {
     pub partition: Partition,
 }
 
+/// Where rows of a partition are: the offsets of the first and the last, and the starts of their first and last pane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    pub rows: (i64, i64),
+    pub panes: (Time, Time),
+}
+
+impl Extent {
+    pub fn merge(&mut self, other: Extent) {
+        self.rows = (self.rows.0.min(other.rows.0), self.rows.1.max(other.rows.1));
+        self.panes = (self.panes.0.min(other.panes.0), self.panes.1.max(other.panes.1));
+    }
+}
+
+/// Where rows are that are in several places, by what those of one place have in common.
+pub fn together<K: Ord>(extents: impl IntoIterator<Item = (K, Extent)>) -> BTreeMap<K, Extent> {
+    let mut together: BTreeMap<K, Extent> = BTreeMap::new();
+    for (key, extent) in extents {
+        together.entry(key).and_modify(|all| all.merge(extent)).or_insert(extent);
+    }
+    together
+}
+
 /// The counts of one pane, in the packed form in which it is stored and kept until its windows are due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pane {
@@ -58,6 +82,11 @@ impl Pane {
     ) -> Pane {
         let packed = postcard::to_stdvec(&(fields, outcomes)).unwrap_or_default();
         Pane { key, axes, rows, offsets, packed }
+    }
+
+    /// Where its rows are.
+    pub fn extent(&self) -> Extent {
+        Extent { rows: self.offsets, panes: (self.key.start, self.key.start) }
     }
 
     /// The tallies of the input's fields; `None` when the bytes are damaged.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tidegauge::grid::Grid;
-use tidegauge::join::{Changes, Join, Place, Sort, WHOLE};
+use tidegauge::join::{Changes, Join, Place, Records, Sort, WHOLE};
 use tidegauge::outcome::{Id, OutcomeAxis, Truth};
+use tidegauge::pane::{Extent, together};
 use tidegauge::shard::{Labelled, Predicted};
 use tidegauge::tally::outcome::OutcomeTally;
 use tidegauge::time::{Span, Time, Windowing};
@@ -50,6 +51,7 @@ fn predicted(record: &Record) -> Option<Predicted> {
     let chosen = chosen.map(|is_it| if is_it { "yes" } else { "no" });
     Some(Predicted {
         id: Id::of(&id.to_string()),
+        offset: 0,
         time: Time(*time),
         version: version(*is_second),
         axes: "axes".into(),
@@ -62,7 +64,7 @@ fn predicted(record: &Record) -> Option<Predicted> {
 fn labelled(record: &Record) -> Option<Labelled> {
     let Record::Label { id, time, is_it } = *record else { return None };
     let truth = Truth::Class(u16::from(!is_it));
-    Some(Labelled { id: Id::of(&id.to_string()), time: Time(time), truth, again: false })
+    Some(Labelled { id: Id::of(&id.to_string()), offset: 0, time: Time(time), truth, again: false })
 }
 
 type Counted = BTreeMap<(Time, String, u16), OutcomeTally>;
@@ -142,6 +144,7 @@ proptest! {
             let (count, then) = cuts.next().expect("it goes round");
             let (batch, after) = rest.split_at(count.min(rest.len()));
             join.take(
+                0,
                 batch.iter().filter_map(predicted).collect(),
                 &batch.iter().filter_map(labelled).collect::<Vec<_>>(),
                 |_, _| Some(&axis),
@@ -163,6 +166,7 @@ proptest! {
                     let next = rest.len().min(20);
                     let (batch, after) = rest.split_at(next);
                     join.take(
+                        0,
                         batch.iter().filter_map(predicted).collect(),
                         &batch.iter().filter_map(labelled).collect::<Vec<_>>(),
                         |_, _| Some(&axis),
@@ -182,6 +186,53 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// So what labels said of a window can be computed again without reading all logs from their beginning.
+    #[test]
+    fn the_records_that_are_told_of_panes_are_all_that_their_counts_come_of(
+        log in prop::collection::vec((record(), 0..2i32), 0..60),
+        again in 0..60usize,
+        from in 0..20i64,
+        panes in 1..4i64,
+    ) {
+        let (axis, shelf) = (axis(), Arc::new(Shelf::default()));
+        let sorts = ["1", "2"].map(|version| Sort { version: version.into(), axes: "axes".into() }).into();
+        shelf.keep(&"m".into(), Changes { sorts: Some(sorts), ..Changes::default() });
+        let mut join = open(&shelf);
+        let at = |offset: usize| {
+            let (record, partition) = &log[offset];
+            let offset = offset as i64;
+            let prediction = predicted(record).map(|one| Predicted { offset, ..one });
+            (*partition, prediction, labelled(record).map(|one| Labelled { offset, ..one }))
+        };
+        // Some come again after a restart.
+        for offset in (0..log.len()).chain(again.min(log.len())..log.len()) {
+            let (partition, prediction, label) = at(offset);
+            join.take(partition, prediction.into_iter().collect(), label.as_slice(), |_, _| Some(&axis));
+            if offset % 7 == 6 {
+                shelf.keep(&"m".into(), join.changes());
+                join = open(&shelf);
+            }
+        }
+        let (from, to) = (Time(from * 50), Time((from + panes) * 50));
+        let is_told = |extents: Vec<(i32, Extent)>, partition: i32, offset: i64| {
+            extents.iter().any(|(of, Extent { rows: (first, last), .. })| *of == partition && (*first..=*last).contains(&offset))
+        };
+        let told: Vec<Record> = (0..log.len()).filter(|&offset| {
+            let (partition, prediction, _) = at(offset);
+            let of = |records: &Records| if prediction.is_some() { records.predictions.clone() } else { records.labels.clone() };
+            let extents = together(join.delays().records(from, to).flat_map(of));
+            is_told(extents.into_iter().collect(), partition, offset as i64)
+        }).map(|offset| log[offset].0.clone()).collect();
+        let here = |counted: Counted| -> Counted {
+            counted.into_iter().filter(|((pane, ..), _)| from <= *pane && *pane < to).collect()
+        };
+        prop_assert_eq!(here(counted(&join)), here(naive(&told)));
+    }
+}
+
 /// A join that goes on from what is kept.
 fn open(shelf: &Arc<Shelf>) -> Join {
     Join::new("m", WAIT, &windowing(), shelf.clone(), shelf.sorts("m"), shelf.delays("m"))
@@ -194,10 +245,10 @@ fn a_label_that_is_first_after_a_restart_finds_what_to_count_on() {
     let prediction = Record::Prediction { id: 1, time: 0, version: false, slice: 0, chosen: Some(true), score: 0.5 };
     let label = Record::Label { id: 1, time: 10, is_it: true };
     let mut join = open(&shelf);
-    join.take(predicted(&prediction).into_iter().collect(), &[], |_, _| Some(&axis));
+    join.take(0, predicted(&prediction).into_iter().collect(), &[], |_, _| Some(&axis));
     shelf.keep(&"m".into(), join.changes());
     let mut join = open(&shelf);
-    join.take(Vec::new(), &labelled(&label).into_iter().collect::<Vec<_>>(), |_, _| Some(&axis));
+    join.take(0, Vec::new(), &labelled(&label).into_iter().collect::<Vec<_>>(), |_, _| Some(&axis));
     assert_eq!(counted(&join), naive(&[prediction, label]));
 }
 
@@ -210,7 +261,7 @@ fn records_are_told_by_how_they_fared() {
     let label = |id, time, is_it| Record::Label { id, time, is_it };
     let mut take = |records: &[Record]| {
         let labels: Vec<Labelled> = records.iter().filter_map(labelled).collect();
-        join.take(records.iter().filter_map(predicted).collect(), &labels, |_, _| Some(&axis));
+        join.take(0, records.iter().filter_map(predicted).collect(), &labels, |_, _| Some(&axis));
         join.fared()
     };
     let fared = take(&[prediction(1, 0), label(1, 10, true), label(2, 10, true)]);

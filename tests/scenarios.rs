@@ -275,7 +275,7 @@ impl Run {
             }
             "learnt" => {
                 let learnt = self.told.effects.iter().filter_map(|effect| match effect {
-                    Effect::Learnt { learnt, known } => {
+                    Effect::Learnt { learnt, known, .. } => {
                         Some(format!("{}{}", known.reference.rows, of_version(&learnt.version)))
                     }
                     _ => None,
@@ -329,7 +329,7 @@ impl Run {
                     let next = self.ids.len() + 1;
                     self.ids.entry(alert.id.clone()).or_insert(next);
                     // Where the rows are is not the same when they are split.
-                    let alert = AlertEvent { offsets: Vec::new(), counted: Vec::new(), ..(**alert).clone() };
+                    let alert = AlertEvent { offsets: Vec::new(), basis: Default::default(), ..(**alert).clone() };
                     self.published.push(format!("{alert:?}"));
                 }
                 Effect::Measured(measurements) => {

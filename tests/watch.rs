@@ -261,7 +261,7 @@ impl Watch {
                     self.kept.blocks.retain(|key, _| key.model != *model || key.start >= *before);
                 }
                 Effect::Late { rows, .. } => self.told.late += rows,
-                Effect::Learnt { learnt, known } => {
+                Effect::Learnt { learnt, known, .. } => {
                     let (learnt, known) = (learnt.clone(), known.clone());
                     self.learn(&learnt, &known);
                 }

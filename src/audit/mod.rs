@@ -17,7 +17,8 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::retrain;
-use crate::rule::alert::{AlertEvent, RetrainRequest, Stretch};
+use crate::rule::alert::{AlertEvent, RetrainRequest};
+use crate::rule::basis::{Joined, OffsetRange, Recalled, Stretch};
 use crate::rule::{Severity, State};
 use crate::time::Time;
 use crate::verdict::{Standing, Verdict};
@@ -87,8 +88,14 @@ pub enum What {
         window_start: Time,
         window_end: Time,
         condition: String,
-        /// Where the rows of the window are, of all versions and slices.
+        /// See [`Basis`]; as are those below.
         counted: Vec<Stretch>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        compared: Vec<Stretch>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        joined: Option<Joined>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        recalled: Vec<Recalled>,
         evidence: Vec<Told>,
     },
     /// A retrain was asked for.
@@ -141,6 +148,9 @@ pub enum What {
         topic: String,
         from: String,
         to: String,
+        /// Where the rows are, of all versions, among which those are that it was learnt from.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        learnt_from: Vec<OffsetRange>,
     },
 }
 
@@ -166,7 +176,10 @@ impl From<&AlertEvent> for What {
             window_start: event.window_start,
             window_end: event.window_end,
             condition: event.condition.clone(),
-            counted: event.counted.clone(),
+            counted: event.basis.counted.clone(),
+            compared: event.basis.compared.clone(),
+            joined: event.basis.joined.clone(),
+            recalled: event.basis.recalled.clone(),
             evidence: event.evidence.iter().map(Told::from).collect(),
         }
     }

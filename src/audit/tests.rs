@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::measurement::{Family, Measurement};
+use crate::pane::Partition;
 
 fn what(seed: u8, text: &str) -> What {
     let text = || text.to_owned();
@@ -34,6 +35,13 @@ fn what(seed: u8, text: &str) -> What {
                 first_pane: Time(0),
                 last_pane: window_end,
             }],
+            compared: Vec::new(),
+            joined: (seed > 99).then(|| Joined {
+                predictions: Vec::new(),
+                labels: vec![range(text())],
+                coming: Some(0.1 + f64::from(seed)),
+            }),
+            recalled: Vec::new(),
             evidence: vec![Told::from(&told(f64::from(seed), text()))],
         },
         4 => What::Retrain {
@@ -57,10 +65,19 @@ fn what(seed: u8, text: &str) -> What {
             window_end,
         },
         6 => What::Approval { of: text(), approved: seed > 99, comment: text() },
-        _ => {
-            What::Reference { model: text(), version: "3".into(), topic: "log".into(), from: String::new(), to: text() }
-        }
+        _ => What::Reference {
+            model: text(),
+            version: "3".into(),
+            topic: "log".into(),
+            from: String::new(),
+            to: text(),
+            learnt_from: if seed > 99 { vec![range(text())] } else { Vec::new() },
+        },
     }
+}
+
+fn range(topic: String) -> OffsetRange {
+    OffsetRange { partition: Partition { topic: topic.into(), partition: 3 }, first: 0, last: 1 << 40 }
 }
 
 fn told(number: f64, text: String) -> Measurement {

@@ -41,7 +41,13 @@ pub struct Surprise {
     pub pages: bool,
     /// Whether it was paged for and still lasts.
     pub lasts: bool,
+    /// What was remembered of the series before, and the logarithm of the evidence that may be paged for, where there is
+    /// something to tell: much evidence, or a shift that was paged for.
+    pub recalled: Option<(Box<Gauge>, f64)>,
 }
+
+/// The surprise from which it is worth to remember what it was told by.
+const TELLING: f64 = 0.5;
 
 /// The memory of a monitor's budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +56,9 @@ pub struct Watch {
     ledger: Ledger,
     #[serde(with = "as_list")]
     gauges: BTreeMap<Series, Gauge>,
+    /// What series have to show, where that is not asked of the others.
+    #[serde(skip)]
+    lines: BTreeMap<Series, f64>,
 }
 
 /// The least evidence that is paged for, as a logarithm, however large the budget.
@@ -59,7 +68,17 @@ const FORGOTTEN: i64 = 3;
 
 impl Watch {
     pub fn new(budget: Budget) -> Watch {
-        Watch { budget, ledger: Ledger::default(), gauges: BTreeMap::new() }
+        Watch { budget, ledger: Ledger::default(), gauges: BTreeMap::new(), lines: BTreeMap::new() }
+    }
+
+    /// A watch that takes in a window once more: each series is as it was before, and has to show as much as it had to.
+    pub fn recalled(budget: Budget, series: impl IntoIterator<Item = (Series, Gauge, f64)>) -> Watch {
+        let mut watch = Watch::new(budget);
+        for (series, gauge, line) in series {
+            watch.lines.insert(series.clone(), line);
+            watch.gauges.insert(series, gauge);
+        }
+        watch
     }
 
     pub fn budget(&self) -> &Budget {
@@ -99,8 +118,8 @@ impl Watch {
         let mut surprises = Vec::with_capacity(values.len());
         for Value { series, value, kind } in values {
             let Some(gauge) = self.gauges.get_mut(series) else { continue };
-            let line = lines.of(series, gauge);
-            let before = gauge.last();
+            let line = self.lines.get(series).copied().unwrap_or_else(|| lines.of(series, gauge));
+            let (before, known) = (gauge.last(), gauge.clone());
             let evidence = gauge.observe(&Observation { end, length, value: *value, kind: *kind }, line);
             let surprise = (evidence / line).max(0.0);
             let pages = surprise >= 1.0 && !gauge.is_paged() && gauge.last() != before;
@@ -109,7 +128,8 @@ impl Watch {
                 self.ledger.charge(end);
             }
             let (is_upward, lasts) = (gauge.is_upward(), gauge.is_paged());
-            surprises.push(Surprise { series: series.clone(), surprise, is_upward, pages, lasts });
+            let recalled = (surprise >= TELLING || known.is_paged()).then(|| (Box::new(known), line));
+            surprises.push(Surprise { series: series.clone(), surprise, is_upward, pages, lasts, recalled });
         }
         surprises
     }

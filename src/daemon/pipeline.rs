@@ -434,7 +434,7 @@ impl Pipeline {
 /// All versions of a model are compared with another reference from now on.
 fn changed(model: &str, from: String, to: &Reference) -> What {
     let (version, topic) = (String::new(), String::new());
-    What::Reference { model: model.to_owned(), version, topic, from, to: to.hash.clone() }
+    What::Reference { model: model.to_owned(), version, topic, from, to: to.hash.clone(), learnt_from: Vec::new() }
 }
 
 /// Whom the rule of an alert names; `None` when there is no such rule.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::rules::{Asking, Evidence, GroupKey, Memory};
+use super::rules::{Asking, Evidence, GroupKey, Memory, Records};
 use crate::finding;
 use crate::measurement::Measurement;
 use crate::monitor::{Judging, Measure, Monitor};
@@ -69,12 +69,13 @@ impl<'a> Again<'a> {
             }
         }
         let mut asking = Asking { monitor: self.monitor, window, revision: 0, memory: &mut self.memory };
-        let (mut events, mut requests, offsets) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut events, mut requests) = (Vec::new(), Vec::new());
+        let (offsets, compared, records) = (&BTreeMap::new(), &BTreeMap::new(), &Records::default());
         for measurements in &*measured {
             let Some((version, slice)) = key(measurements) else { continue };
             for rule in &self.monitor.rules {
                 let (version, slice) = (&version, &slice);
-                let evidence = Evidence { version, slice, measurements, offsets: &offsets, all: &offsets };
+                let evidence = Evidence { version, slice, measurements, offsets, compared, records };
                 let (told, request) = asking.ask(rule, evidence);
                 events.extend(told);
                 requests.extend(request);

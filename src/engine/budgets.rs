@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Account, Budget, Kind, Measured, Series, Surprise, Value, Watch};
+use crate::budget::{Account, Budget, Gauge, Kind, Measured, Series, Surprise, Value, Watch};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::reference::Reference;
+use crate::rule::basis::Recalled;
 use crate::stat::surprise::{self, Scale};
 use crate::stat::{Case, Worse};
 use crate::time::{Span, Time, Window};
@@ -44,6 +47,25 @@ impl Surprises {
         Some(Surprises::go_on(stored, budget, basis))
     }
 
+    /// What was remembered before a window, as far as an alert needs it to be told again; `None` without a budget.
+    pub fn recalled(
+        recalled: &[Recalled],
+        version: &str,
+        slice: &str,
+        monitor: &Monitor,
+        reference: Option<&Reference>,
+    ) -> Option<Surprises> {
+        let mut surprises = Surprises::resume(None, monitor, reference)?;
+        let known = recalled.iter().filter_map(|one| {
+            let gauge = postcard::from_bytes(&BASE64.decode(&one.memory).ok()?).ok()?;
+            let [version, subject, slice, statistic] =
+                [version, &one.subject, slice, &one.statistic].map(|name| Arc::from(name));
+            Some((Series { version, subject, slice, statistic }, gauge, one.line))
+        });
+        surprises.watch = Watch::recalled(*surprises.watch.budget(), known);
+        Some(surprises)
+    }
+
     fn go_on(stored: Option<Surprises>, budget: Budget, basis: String) -> Surprises {
         let Some(mut surprises) = stored else {
             return Surprises { watch: Watch::new(budget), basis, lasting: Vec::new() };
@@ -57,14 +79,14 @@ impl Surprises {
         surprises
     }
 
-    /// Takes in what a window says, and completes its measurements. Where one is paged for, or still is, its value is
+    /// Takes in what a window says, and completes its measurements. Returns what was remembered before. Where one is paged for, or still is, its value is
     /// beyond 1, and otherwise below: so an alert that asks for 1 or more fires once for each page.
-    pub fn judge<'a>(
+    pub(super) fn judge<'a>(
         &mut self,
         window: Window,
         values: Vec<Value>,
         measured: impl IntoIterator<Item = &'a mut Measurement>,
-    ) {
+    ) -> Vec<Memory> {
         self.accept(window.end);
         let values = self.within_bounds(values);
         let length = Span(window.end.0 - window.start.0);
@@ -83,6 +105,11 @@ impl Surprises {
                 m.breached = m.threshold.map(|threshold| Worse::Above.is_beyond(value, threshold));
             }
         }
+        let memory = |surprise: Surprise| {
+            let (gauge, line) = surprise.recalled?;
+            Some(Memory { series: surprise.series, gauge, line })
+        };
+        surprises.into_iter().filter_map(memory).collect()
     }
 
     /// Takes a shift that has lasted for as long as the budget looks back for what is usual from now on. Until then it
@@ -125,6 +152,24 @@ impl Surprises {
     pub fn measure(&self, now: Time, length: Span, last: &mut Option<(Time, Option<Measured>)>) {
         if last.is_none_or(|(at, _)| at + MEASURED_EVERY.max(length) <= now) {
             *last = Some((now, self.watch.measure(length, STEPS, SEED)));
+        }
+    }
+}
+
+/// What was remembered of a series before a window, and what it had to show.
+pub(super) struct Memory {
+    pub series: Series,
+    gauge: Box<Gauge>,
+    line: f64,
+}
+
+impl Memory {
+    pub fn written(&self) -> Recalled {
+        Recalled {
+            subject: self.series.subject.to_string(),
+            statistic: self.series.statistic.to_string(),
+            line: self.line,
+            memory: BASE64.encode(postcard::to_stdvec(&self.gauge).unwrap_or_default()),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::judge::{Group, Log};
+use super::rules::Past;
 use super::{Effect, Known};
 use crate::block::{Block, BlockKey, Series};
 use crate::monitor::{Against, Monitor};
-use crate::pane::Pane;
+use crate::pane::{Pane, together};
 use crate::reference::{Counted, Reference};
 use crate::tally::{FieldTally, Tally};
 use crate::time::{Span, Time, Window};
@@ -22,7 +23,7 @@ pub(super) struct History {
     /// How long a block is.
     length: Span,
     series: BTreeMap<Series, BTreeMap<Time, Block>>,
-    merged: BTreeMap<Series, Merged>,
+    merged: BTreeMap<Series, Arc<Merged>>,
     /// Blocks that have changed since that was last told.
     changed: BTreeSet<(Series, Time)>,
 }
@@ -33,6 +34,8 @@ struct Merged {
     stretches: Vec<Window>,
     axes: Arc<str>,
     reference: Arc<Reference>,
+    /// Where its rows are.
+    extents: Past,
 }
 
 impl History {
@@ -72,7 +75,7 @@ impl History {
                 *block = Block::new(key, axes);
             }
             block.fold(panes);
-            let holds = |merged: &Merged| merged.stretches.iter().any(|one| one.start <= start && start < one.end);
+            let holds = |merged: &Arc<Merged>| merged.stretches.iter().any(|one| one.start <= start && start < one.end);
             if self.merged.get(&series).is_some_and(holds) {
                 self.merged.remove(&series);
             }
@@ -111,7 +114,8 @@ impl History {
                     for (topic, log) in &mut group.logs {
                         let (version, slice, topic) = (version.clone(), slice.clone(), topic.clone());
                         let past = self.past(monitor, Series { version, slice, topic }, &stretches, &log.known);
-                        log.operand = Some(past);
+                        log.operand = Some(past.reference.clone());
+                        group.compared.extend(past.extents.clone());
                     }
                 }
             }
@@ -119,30 +123,40 @@ impl History {
     }
 
     /// What the blocks of a series in these stretches add up to.
-    fn past(&mut self, monitor: &Monitor, series: Series, stretches: &[Window], known: &Known) -> Arc<Reference> {
+    fn past(&mut self, monitor: &Monitor, series: Series, stretches: &[Window], known: &Known) -> Arc<Merged> {
         if let Some(merged) = self.merged.get(&series)
             && (merged.stretches.as_slice(), &merged.axes) == (stretches, &known.blocks)
         {
-            return merged.reference.clone();
+            return merged.clone();
         }
-        let (mut rows, mut fields) = (0, empty(known));
+        let (mut rows, mut fields, mut extents) = (0, empty(known), Vec::new());
         let blocks = self.series.get(&series);
-        let within = stretches.iter().flat_map(|one| blocks.map(|blocks| blocks.range(one.start..one.end)));
-        for (_, block) in within.flatten().filter(|(_, block)| block.axes == known.blocks) {
-            if let Some(theirs) = block.fields() {
+        for one in stretches {
+            let within = blocks.into_iter().flat_map(|blocks| blocks.range(one.start..one.end));
+            for (_, block) in within.filter(|(_, block)| block.axes == known.blocks) {
+                let Some(theirs) = block.fields() else { continue };
                 rows += block.rows;
                 fields.iter_mut().zip(&theirs).for_each(|(mine, theirs)| mine.merge(theirs));
+                extents.extend(block.extents().map(|(at, extent)| ((one.start, at), extent)));
             }
         }
         let name = if matches!(self.against, Against::Trailing { .. }) { "trailing" } else { "seasonal" };
         let reference = Arc::new(operand(name, monitor, &series.topic, known, rows, &fields));
-        let merged = Merged { stretches: stretches.to_vec(), axes: known.blocks.clone(), reference: reference.clone() };
+        let (stretches, axes) = (stretches.to_vec(), known.blocks.clone());
+        let merged = Arc::new(Merged { stretches, axes, reference, extents: together(extents) });
         // What has no past needs no memory either; there may be many such versions.
         if blocks.is_some() {
-            self.merged.insert(series, merged);
+            self.merged.insert(series, merged.clone());
         }
-        reference
+        merged
     }
+}
+
+/// The blocks that panes add up to, each given with what it was counted on; those of one partition in order.
+pub fn blocks<'a>(monitor: &Monitor, panes: impl IntoIterator<Item = (&'a Pane, &'a Known)>) -> Vec<Block> {
+    let mut history = History::new(monitor, Vec::new());
+    history.fold(panes);
+    history.series.into_values().flat_map(BTreeMap::into_values).collect()
 }
 
 /// Has each other version compared with this one's rows of the same window and slice.

@@ -254,7 +254,7 @@ mod tests {
             shape: None,
             incident: None,
             offsets: Vec::new(),
-            counted: Vec::new(),
+            basis: Default::default(),
             notify: Vec::new(),
         }
     }

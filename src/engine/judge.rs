@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use super::incidents;
 use super::outcomes::{self, Tallies};
-use super::rules::{self, Asking, Counted, Evidence, GroupKey, Memory};
+use super::rules::{Asking, Evidence, GroupKey, Memory, Past, Records};
 use super::scene::Hand;
 use super::{Effect, Known, Surprises, budgets};
-use crate::budget::Value;
+use crate::budget::{Series, Value};
 use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Correction, Input, Monitor};
 use crate::null::Nulls;
-use crate::pane::{Pane, PaneKey, Partition};
+use crate::pane::{Extent, Pane, PaneKey, Partition, together};
 use crate::reference::Reference;
+use crate::rule::alert::AlertEvent;
+use crate::rule::basis::{Joined, Recalled};
 use crate::schema::Role;
-use crate::stat::{Attributed, Case, Needs, On, Side, surprise};
+use crate::stat::{self, Attributed, Case, Needs, On, Side, surprise};
 use crate::tally::outcome::OutcomeTally;
 use crate::tally::{FieldTally, Tally};
 use crate::time::Window;
@@ -28,7 +30,9 @@ pub(super) struct Group {
     pub logs: BTreeMap<Arc<str>, Log>,
     /// What the model said, and what that is counted on.
     outcomes: Option<(Known, OutcomeTally)>,
-    offsets: BTreeMap<Partition, Counted>,
+    offsets: BTreeMap<Partition, Extent>,
+    /// Where the earlier rows are that they are compared with, where that moves with the stream.
+    pub compared: Past,
 }
 
 pub(super) struct Log {
@@ -71,8 +75,8 @@ impl Group {
         outcomes: Option<OutcomeTally>,
         known: &Known,
     ) {
-        let counted = Counted { rows: pane.offsets, panes: (key.start, key.start) };
-        self.offsets.entry(key.partition.clone()).and_modify(|mine| mine.merge(counted)).or_insert(counted);
+        let extent = pane.extent();
+        self.offsets.entry(key.partition.clone()).and_modify(|mine| mine.merge(extent)).or_insert(extent);
         match (&mut self.outcomes, outcomes) {
             (Some((_, mine)), Some(theirs)) => mine.merge(&theirs),
             (empty @ None, Some(outcomes)) => *empty = Some((known.clone(), outcomes)),
@@ -98,8 +102,8 @@ impl Group {
 /// What labels say of a window, by how long was waited for them.
 pub(super) struct Labels {
     pub versions: BTreeMap<Arc<str>, (Known, Tallies)>,
-    /// The share of the predictions without a label yet that will have one in the end.
-    pub coming: Option<f64>,
+    /// Where the records are by which that is known, and how many more labels will come.
+    pub joined: Joined,
     pub revision: u32,
     /// The revision after which nothing changes any more.
     pub last: u32,
@@ -122,8 +126,10 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let mut effects = Vec::new();
     let sliced = sliced(&judged.groups);
     let said = said(&mut judged.groups);
-    let all = &rules::together(judged.groups.values().map(|group| &group.offsets));
     let labels = judged.labels.take();
+    let offsets =
+        judged.groups.values().flat_map(|group| group.offsets.iter().map(|(at, &extent)| (at.clone(), extent)));
+    let records = Records { counted: together(offsets), joined: labels.as_ref().map(|labels| labels.joined.clone()) };
     let is_told_first = !judged.groups.is_empty();
     let of_labels = labels
         .iter()
@@ -132,7 +138,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let seen: BTreeSet<GroupKey> = judged.groups.keys().cloned().collect();
     let keys: BTreeSet<GroupKey> = seen.iter().cloned().chain(of_labels).collect();
     let revision = labels.as_ref().map_or(0, |labels| labels.revision);
-    let mut measured = measure_all(&mut judged);
+    let (mut measured, memories) = measure_all(&mut judged);
     let Judged { monitor, window, ref mut memory, .. } = judged;
     let mut asking = Asking { monitor, window, revision, memory };
     let mut counted = BTreeMap::new();
@@ -144,32 +150,25 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
         // What needs no labels is told once; rules may ask of it together with what is told again.
         let mut known_already = Vec::new();
         let of_predictions = if is_told_first { &mut told } else { &mut known_already };
-        let ask_of = |known: &Known, tallies: &Tallies, needs, coming, revision: u32, last: u32| {
-            let told = if last == 0 { "said".to_owned() } else { revision.to_string() };
-            let identity = format!("{}/{version}/{}/{told}", judged.monitor.model, judged.window.end);
-            let version = outcomes::Version { monitor: judged.monitor, known, tallies, coming, identity };
-            let measured = outcomes::measure(&version, &slice, needs).into_iter();
-            measured.map(move |m| placed(place, Measurement { revision, provisional: revision < last, ..m })).collect()
-        };
         if let Some((known, tallies)) = said.get(&version).filter(|_| is_told_first) {
-            let measured: Vec<Measurement> = ask_of(known, tallies, Needs::Predictions, None, 0, 0);
-            of_predictions.extend(measured);
+            of_predictions.extend(ask(place, (known, tallies), Needs::Predictions, None, "said"));
         }
-        if let Some((labels, (known, tallies))) =
-            labels.as_ref().and_then(|labels| Some((labels, labels.versions.get(&version)?)))
-        {
-            let Labels { coming, revision, last, .. } = *labels;
+        if let Some(labels) = &labels {
             if !is_told_first {
-                let measured: Vec<Measurement> = ask_of(known, tallies, Needs::Predictions, None, revision, last);
-                known_already.extend(measured);
+                known_already.extend(labels.ask(place, Needs::Predictions));
             }
-            let measured: Vec<Measurement> = ask_of(known, tallies, Needs::Labels, coming, revision, last);
-            told.extend(measured);
+            told.extend(labels.ask(place, Needs::Labels));
         }
         let measurements: Vec<Measurement> = told.iter().chain(&known_already).cloned().collect();
         let mut following = Vec::new();
-        let evidence =
-            Evidence { version: &version, slice: &slice, measurements: &measurements, offsets: &group.offsets, all };
+        let evidence = Evidence {
+            version: &version,
+            slice: &slice,
+            measurements: &measurements,
+            offsets: &group.offsets,
+            compared: &group.compared,
+            records: &records,
+        };
         let rules = judged.monitor.rules.iter().filter(|rule| is_told_first || rule.when.needs_labels());
         for rule in rules {
             let (events, retrain) = asking.ask(rule, evidence);
@@ -189,8 +188,21 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     for event in effects.iter_mut().filter_map(Effect::alert) {
         event.shape = shapes.get(&event.id).cloned();
         event.incident = told.get(&event.id).cloned();
+        event.basis.recalled = recalled(event, &memories);
     }
     effects
+}
+
+/// What was remembered of earlier windows, of what shows an alert.
+fn recalled(event: &AlertEvent, memories: &[budgets::Memory]) -> Vec<Recalled> {
+    let is_shown = |memory: &&budgets::Memory| {
+        let Series { version, slice, subject, .. } = &memory.series;
+        let of =
+            |m: &&Measurement| *m.subject == **subject && stat::find(m.family, &m.statistic).is_some_and(surprise::is);
+        (event.version.as_str(), event.slice.as_str()) == (&**version, &**slice)
+            && event.evidence.iter().any(|m| of(&m))
+    };
+    memories.iter().filter(is_shown).map(budgets::Memory::written).collect()
 }
 
 /// What the model said, by version and then by slice and group.
@@ -204,8 +216,36 @@ fn said(groups: &mut BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>
     said
 }
 
+impl Labels {
+    /// Measures what needs just that of a version and slice.
+    pub fn ask(&self, place: Place, needs: Needs) -> Vec<Measurement> {
+        let Some((known, tallies)) = self.versions.get(place.2) else { return Vec::new() };
+        let (revision, provisional) = (self.revision, self.revision < self.last);
+        let coming = self.joined.coming.filter(|_| needs == Needs::Labels);
+        let measured = ask(place, (known, tallies), needs, coming, &revision.to_string());
+        measured.into_iter().map(|m| Measurement { revision, provisional, ..m }).collect()
+    }
+}
+
+/// Measures what needs just that of a version and slice; `told` tells this telling of the window from its others.
+fn ask(
+    place: Place,
+    (known, tallies): (&Known, &Tallies),
+    needs: Needs,
+    coming: Option<f64>,
+    told: &str,
+) -> Vec<Measurement> {
+    let (monitor, window, version, slice) = place;
+    let identity = format!("{}/{version}/{}/{told}", monitor.model, window.end);
+    let version = outcomes::Version { monitor, known, tallies, coming, identity };
+    outcomes::measure(&version, slice, needs).into_iter().map(|m| placed(place, m)).collect()
+}
+
+/// Of which window, version and slice something is.
+pub(super) type Place<'a> = (&'a Monitor, Window, &'a str, &'a str);
+
 /// A measurement in its place.
-fn placed((monitor, window, version, slice): (&Monitor, Window, &str, &str), measurement: Measurement) -> Measurement {
+fn placed((monitor, window, version, slice): Place, measurement: Measurement) -> Measurement {
     Measurement {
         model: monitor.model.clone(),
         version: version.to_owned(),
@@ -216,8 +256,8 @@ fn placed((monitor, window, version, slice): (&Monitor, Window, &str, &str), mea
     }
 }
 
-/// Computes all that the monitor measures of the window's rows, and how surprising that is.
-fn measure_all(judged: &mut Judged) -> BTreeMap<GroupKey, Vec<Measurement>> {
+/// Computes all that the monitor measures of the window's rows, and how surprising that is, by what was remembered.
+fn measure_all(judged: &mut Judged) -> (BTreeMap<GroupKey, Vec<Measurement>>, Vec<budgets::Memory>) {
     let Judged { monitor, window, .. } = *judged;
     let mut values = Vec::new();
     let mut measured = BTreeMap::new();
@@ -225,10 +265,11 @@ fn measure_all(judged: &mut Judged) -> BTreeMap<GroupKey, Vec<Measurement>> {
         let of_group = measure(monitor, judged.nulls, window, version, slice, group, &mut values);
         measured.insert((version.clone(), slice.clone()), of_group);
     }
-    if let Some(surprises) = judged.surprises.as_mut().filter(|_| !measured.is_empty()) {
-        surprises.judge(window, values, measured.values_mut().flatten());
-    }
-    measured
+    let memories = match judged.surprises.as_mut().filter(|_| !measured.is_empty()) {
+        Some(surprises) => surprises.judge(window, values, measured.values_mut().flatten()),
+        None => Vec::new(),
+    };
+    (measured, memories)
 }
 
 /// Computes all that the monitor measures of one version and slice; `values` takes what surprises are told from.

@@ -10,10 +10,15 @@ use std::sync::Arc;
 use super::judge::{Judged, Labels, judge};
 use super::outcomes::Tallies;
 use super::watched::{Watched, known_of};
-use super::{Effect, Known, LearntKey};
-use crate::join::{Fared, WHOLE, merged};
+use super::{Effect, Known, LearntKey, Start};
+use crate::join::{Fared, Join, WHOLE, merged};
+use crate::measurement::Measurement;
+use crate::monitor::Monitor;
 use crate::outcome::OutcomeAxis;
+use crate::pane::{Extent, Partition, together};
+use crate::rule::basis::{Joined, OffsetRange, Stretch};
 use crate::shard::{Labelled, Predicted};
+use crate::stat::Needs;
 use crate::time::{Span, Time, Window};
 
 /// The last revision of a window.
@@ -30,8 +35,14 @@ fn revision(wait: Span, age: Span) -> u32 {
 }
 
 impl Watched {
-    /// Takes in predictions and labels.
-    pub(super) fn join(&mut self, predictions: Vec<Predicted>, labels: &[Labelled], effects: &mut Vec<Effect>) {
+    /// Takes in predictions and labels of a partition.
+    pub(super) fn join(
+        &mut self,
+        partition: i32,
+        predictions: Vec<Predicted>,
+        labels: &[Labelled],
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(join) = &mut self.join else { return };
         if predictions.is_empty() && labels.is_empty() {
             return;
@@ -41,7 +52,7 @@ impl Watched {
             let known = answering(monitor, given, learnt, version)?;
             known.axes.answerer.as_ref().filter(|_| *known.axes.hash == *axes).map(|answerer| &answerer.axis)
         };
-        join.take(predictions, labels, axis);
+        join.take(partition, predictions, labels, axis);
         let fared = join.fared();
         if fared != Fared::default() {
             effects.push(Effect::Joined { model: self.monitor.model.as_str().into(), fared });
@@ -113,14 +124,62 @@ impl Watched {
         let now = self.matured;
         let every = self.monitor.windowing.every;
         let coming = join.delays().coming((window.start, window.end), every, now);
+        let joined = Joined { coming, ..joined(&self.monitor, join, window) };
         let age = Span(now.0.saturating_sub(window.end.0));
-        Some(Labels { versions, coming, revision: revision(labels.wait, age), last: LAST })
+        Some(Labels { versions, joined, revision: revision(labels.wait, age), last: LAST })
+    }
+}
+
+/// What labels say of a window by some records, the predictions and labels of partitions, when so many more labels are
+/// expected.
+pub fn rejoined(
+    start: Start,
+    end: Time,
+    records: Vec<(i32, Vec<Predicted>, Vec<Labelled>)>,
+    coming: Option<f64>,
+    revision: u32,
+) -> Vec<Measurement> {
+    let mut watched = Watched::new(start);
+    for (partition, predictions, labels) in records {
+        watched.join(partition, predictions, &labels, &mut Vec::new());
+    }
+    let window = watched.monitor.windowing.window(end);
+    let Some(labels) = watched.labels(window) else { return Vec::new() };
+    let labels = Labels { joined: Joined { coming, ..labels.joined.clone() }, revision, ..labels };
+    let mut measured = Vec::new();
+    for (version, (_, tallies)) in &labels.versions {
+        for slice in tallies.keys() {
+            let place = (&*watched.monitor, window, &**version, &**slice);
+            measured.extend([Needs::Predictions, Needs::Labels].into_iter().flat_map(|needs| labels.ask(place, needs)));
+        }
+    }
+    measured
+}
+
+/// Where the records are by which a window's labels are known.
+fn joined(monitor: &Monitor, join: &Join, window: Window) -> Joined {
+    let (mut predicted, mut labelled) = (Vec::new(), Vec::new());
+    for records in join.delays().records(window.start, window.end) {
+        predicted.extend(records.predictions.clone());
+        labelled.extend(records.labels.clone());
+    }
+    let at = |topic: Option<&str>, partition| Partition { topic: topic.unwrap_or_default().into(), partition };
+    let (log, labels) = (monitor.answering(), monitor.labels.as_ref().map(|labels| labels.topic.as_str()));
+    let range = |(partition, Extent { rows: (first, last), .. })| {
+        let partition = at(labels, partition);
+        OffsetRange { partition, first, last }
+    };
+    let stretch = |(partition, extent)| Stretch::new(&at(log, partition), extent);
+    Joined {
+        predictions: together(predicted).into_iter().map(stretch).collect(),
+        labels: together(labelled).into_iter().map(range).collect(),
+        coming: None,
     }
 }
 
 /// What the rows of a version are counted on in the log that says what the model says.
 fn answering<'a>(
-    monitor: &crate::monitor::Monitor,
+    monitor: &Monitor,
     given: &'a BTreeMap<Arc<str>, Known>,
     learnt: &'a BTreeMap<LearntKey, Known>,
     version: &str,

@@ -31,14 +31,18 @@ use crate::pane::{Pane, Partition};
 use crate::plan::axes_of;
 use crate::reference::Reference;
 use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::basis::OffsetRange;
 use crate::rule::life::{Active, Lack};
 use crate::shard::{Axes, Report};
 use crate::time::Time;
 use crate::verdict::{Contest, Standing};
 pub use again::Again;
 pub use budgets::Surprises;
+pub use history::blocks;
 pub use incidents::Ongoing;
+pub use maturing::rejoined;
 use watched::Watched;
+pub use watched::learn;
 
 /// What can happen.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ pub enum Effect {
     Learnt {
         learnt: LearntKey,
         known: Known,
+        /// Where the rows are.
+        from: Vec<OffsetRange>,
     },
     /// Rows of a pane that came when windows with it had been published.
     Late {

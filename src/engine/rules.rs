@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::incidents::Ongoing;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
-use crate::pane::Partition;
-use crate::rule::alert::{self, AlertEvent, AlertKey, OffsetRange, RetrainRequest, Stretch};
+use crate::pane::{Extent, Partition};
+use crate::rule::alert::{self, AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::basis::{Basis, Joined, OffsetRange, Stretch};
 use crate::rule::condition::Verdict;
 use crate::rule::life::{self, Active, Lack};
 use crate::rule::{Retrain, Rule, State};
@@ -16,6 +17,9 @@ use crate::time::{Time, Window};
 
 /// The rows of a window that are of one version and slice.
 pub(super) type GroupKey = (Arc<str>, Arc<str>);
+
+/// Where earlier rows are that a window is compared with, by the start of the stretch of time that they are of.
+pub(super) type Past = BTreeMap<(Time, Partition), Extent>;
 
 /// What judging remembers from window to window.
 #[derive(Debug, Default)]
@@ -45,14 +49,16 @@ pub(super) struct Evidence<'a> {
     pub slice: &'a Arc<str>,
     pub measurements: &'a [Measurement],
     /// Where its rows are.
-    pub offsets: &'a BTreeMap<Partition, Counted>,
+    pub offsets: &'a BTreeMap<Partition, Extent>,
+    /// Where the earlier rows are that they are compared with.
+    pub compared: &'a Past,
     /// Where those of the whole window are.
-    pub all: &'a BTreeMap<Partition, Counted>,
+    pub records: &'a Records,
 }
 
 impl Evidence<'_> {
     fn offsets(&self) -> Vec<OffsetRange> {
-        let range = |(partition, &Counted { rows: (first, last), .. }): (&Partition, &Counted)| OffsetRange {
+        let range = |(partition, &Extent { rows: (first, last), .. }): (&Partition, &Extent)| OffsetRange {
             partition: partition.clone(),
             first,
             last,
@@ -60,42 +66,22 @@ impl Evidence<'_> {
         self.offsets.iter().map(range).collect()
     }
 
-    fn stretches(&self) -> Vec<Stretch> {
-        let stretch = |(at, counted): (&Partition, &Counted)| Stretch {
-            topic: at.topic.clone(),
-            partition: at.partition,
-            first: counted.rows.0,
-            last: counted.rows.1,
-            first_pane: counted.panes.0,
-            last_pane: counted.panes.1,
-        };
-        self.all.iter().map(stretch).collect()
+    fn basis(&self) -> Basis {
+        Basis {
+            counted: self.records.counted.iter().map(|(at, &extent)| Stretch::new(at, extent)).collect(),
+            compared: self.compared.iter().map(|((_, at), &extent)| Stretch::new(at, extent)).collect(),
+            joined: self.records.joined.clone(),
+            recalled: Vec::new(),
+        }
     }
 }
 
-/// What was counted of a partition: the offsets of its first and last row, and the starts of its first and last pane.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Counted {
-    pub rows: (i64, i64),
-    pub panes: (Time, Time),
-}
-
-impl Counted {
-    pub fn merge(&mut self, other: Counted) {
-        self.rows = (self.rows.0.min(other.rows.0), self.rows.1.max(other.rows.1));
-        self.panes = (self.panes.0.min(other.panes.0), self.panes.1.max(other.panes.1));
-    }
-}
-
-/// What was counted of each partition by several.
-pub(super) fn together<'a>(
-    groups: impl Iterator<Item = &'a BTreeMap<Partition, Counted>>,
-) -> BTreeMap<Partition, Counted> {
-    let mut together: BTreeMap<Partition, Counted> = BTreeMap::new();
-    for (partition, &counted) in groups.flatten() {
-        together.entry(partition.clone()).and_modify(|all| all.merge(counted)).or_insert(counted);
-    }
-    together
+/// The records that the numbers of a window come of.
+#[derive(Default)]
+pub(super) struct Records {
+    /// Rows of all versions and slices.
+    pub counted: BTreeMap<Partition, Extent>,
+    pub joined: Option<Joined>,
 }
 
 impl Asking<'_> {
@@ -131,7 +117,7 @@ impl Asking<'_> {
         let event = change.zip(slot.as_ref().or(before.as_ref())).map(|(state, active)| {
             let reason = if state == State::Resolved { "the condition no longer holds" } else { "" };
             let event = AlertEvent::new(&monitor.model, rule, &key, active, window, state);
-            let event = AlertEvent { offsets: of.offsets(), counted: of.stretches(), ..event };
+            let event = AlertEvent { offsets: of.offsets(), basis: of.basis(), ..event };
             told(event, rule, window, reason, named(monitor, rule, of.measurements, subject))
         });
         match verdict {

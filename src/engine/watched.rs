@@ -14,6 +14,7 @@ use crate::null::Nulls;
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::reference::Reference;
 use crate::rows::Rows;
+use crate::rule::basis::OffsetRange;
 use crate::shard::Progress;
 use crate::time::{Span, Time};
 use crate::verdict::Contest;
@@ -24,7 +25,7 @@ pub(super) struct Watched {
     /// What all versions are compared with, for each topic; empty when each version learns its own.
     pub given: BTreeMap<Arc<str>, Known>,
     pub learnt: BTreeMap<LearntKey, Known>,
-    samples: BTreeMap<LearntKey, Vec<Rows>>,
+    samples: BTreeMap<LearntKey, Vec<(i32, Rows)>>,
     /// Shards that have not yet said from when they count what was learnt; until then no window is complete.
     awaited: BTreeSet<(LearntKey, Partition)>,
     /// Panes before this were learnt from in some partition, so no window may hold them.
@@ -187,7 +188,7 @@ impl Watched {
         for (version, rows) in progress.samples {
             self.learn(partition, version, rows, effects);
         }
-        self.join(progress.predictions, &progress.labels, effects);
+        self.join(partition.partition, progress.predictions, &progress.labels, effects);
         self.publish(effects);
         self.mature(effects);
     }
@@ -202,22 +203,19 @@ impl Watched {
         }
         let sample = self.samples.entry(key.clone()).or_default();
         // Exactly so many, so that it does not matter how the log was cut into batches.
-        let lacking = wanted - sample.iter().map(Rows::len).sum::<usize>();
+        let lacking = wanted - sample.iter().map(|(_, rows)| rows.len()).sum::<usize>();
         let is_enough = rows.len() >= lacking;
-        sample.push(if rows.len() > lacking { rows.head(lacking) } else { rows });
+        sample.push((partition.partition, if rows.len() > lacking { rows.head(lacking) } else { rows }));
         if !is_enough {
             return;
         }
-        let sample = self.samples.remove(&key).unwrap_or_default();
-        let fields = self.monitor.fields_of(&key.topic);
-        let Monitor { resolution, slicing, grouping, .. } = &*self.monitor;
-        let reference = Reference::build_in_slices("learnt", &fields, &sample, *resolution, slicing);
-        let reference = reference.grouped_by(&fields, &sample, &grouping.slicing());
-        let known = Known::new(Arc::new(reference), &self.monitor, &key.topic);
+        let (from, sample): (Vec<_>, Vec<Rows>) = self.samples.remove(&key).unwrap_or_default().into_iter().unzip();
+        let from = offsets(&key.topic, &from, &sample);
+        let known = Known::new(Arc::new(learn(&self.monitor, &key.topic, &sample)), &self.monitor, &key.topic);
         self.learnt.insert(key.clone(), known.clone());
         let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);
         self.awaited.extend(readers.map(|lane| (key.clone(), lane.clone())));
-        effects.push(Effect::Learnt { learnt: key, known });
+        effects.push(Effect::Learnt { learnt: key, known, from });
     }
 
     /// Publishes nothing yet: on a start, partitions come one by one and say this before the next one is there.
@@ -304,6 +302,27 @@ impl Watched {
         let is_counted = !self.given.is_empty() || self.started.get(&key).is_some_and(|&from| pane.start >= from);
         known_of(&self.given, &self.learnt, &key).filter(|_| is_counted)
     }
+}
+
+/// The reference that a version learns of rows of a topic.
+pub fn learn(monitor: &Monitor, topic: &str, sample: &[Rows]) -> Reference {
+    let fields = monitor.fields_of(topic);
+    let Monitor { resolution, slicing, grouping, .. } = monitor;
+    let reference = Reference::build_in_slices("learnt", &fields, sample, *resolution, slicing);
+    reference.grouped_by(&fields, sample, &grouping.slicing())
+}
+
+/// Where the rows of batches are, each of the partition that stands at its place.
+fn offsets(topic: &Arc<str>, partitions: &[i32], batches: &[Rows]) -> Vec<OffsetRange> {
+    let mut ranges: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+    for (&partition, rows) in partitions.iter().zip(batches) {
+        for &offset in &rows.offsets {
+            let (first, last) = ranges.entry(partition).or_insert((offset, offset));
+            (*first, *last) = ((*first).min(offset), (*last).max(offset));
+        }
+    }
+    let at = |partition| Partition { topic: topic.clone(), partition };
+    ranges.into_iter().map(|(partition, (first, last))| OffsetRange { partition: at(partition), first, last }).collect()
 }
 
 /// What rows of a version in a topic are counted on.

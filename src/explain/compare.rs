@@ -1,8 +1,7 @@
 //! Whether two numbers are the same, and of which that cannot be asked.
 
 use crate::audit::Told;
-use crate::measurement::Family;
-use crate::monitor::{Against, Monitor};
+use crate::rule::basis::Recalled;
 use crate::stat::{self, Needs, surprise};
 
 /// A measurement of an alert, part by part.
@@ -33,19 +32,31 @@ impl Number {
     }
 }
 
-/// What a number depends on that the rows of its window do not say.
-pub fn depends(told: &Told, monitor: &Monitor) -> Option<&'static str> {
+/// What a number comes of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The rows of the window, what they were compared with, and what was remembered of windows before.
+    Rows,
+    /// The labels that had come by then.
+    Labels,
+    /// All windows before, of which the log does not tell what was remembered.
+    Before,
+}
+
+pub fn origin(told: &Told, recalled: &[Recalled]) -> Origin {
     let statistic = stat::find(told.family, &told.statistic);
     let asks_labels = statistic.and_then(|found| found.on.outcomes()).is_some_and(|asked| asked.needs == Needs::Labels);
     if told.revision > 0 || told.coverage.is_some() || asks_labels {
-        return Some("the labels that had come by then");
+        return Origin::Labels;
     }
-    if statistic.is_some_and(surprise::is) {
-        return Some("all windows before");
-    }
-    let moves = matches!(monitor.against, Against::Trailing { .. } | Against::Seasonal { .. });
-    let is_compared = matches!(told.family, Family::Drift | Family::Attribution);
-    (moves && is_compared).then_some("the earlier windows that it was compared with")
+    let is_recalled = recalled.iter().any(|one| one.subject == told.subject);
+    if statistic.is_some_and(surprise::is) && !is_recalled { Origin::Before } else { Origin::Rows }
+}
+
+/// Whether two measurements are of the same, in one version, slice and window.
+pub fn is_of_the_same(one: &Told, other: &Told) -> bool {
+    let of = |told: &Told| (told.family, told.subject.clone(), told.statistic.clone());
+    of(one) == of(other)
 }
 
 /// A number beside the one that was computed again, if there is any.
@@ -62,9 +73,10 @@ pub fn number(told: &Told, again: Option<&Told>) -> Number {
 }
 
 /// A number that is not computed again.
-pub fn alone(told: &Told, depends: Option<&'static str>) -> Number {
+pub fn alone(told: &Told, origin: Origin) -> Number {
     let recorded = parts(told).into_iter().filter(|(_, text)| !text.is_empty());
     let parts = recorded.map(|(name, recorded)| Part { name, recorded, recomputed: None }).collect();
+    let depends = (origin == Origin::Before).then_some("all windows before, of which the log does not say enough");
     Number { name: name(told), parts, depends }
 }
 
@@ -89,6 +101,7 @@ fn parts(told: &Told) -> Vec<(&'static str, String)> {
         ("detectable", number(told.detectable)),
         ("threshold", number(told.threshold)),
         ("breached", told.breached.map_or(String::new(), |breached| breached.to_string())),
+        ("coverage", number(told.coverage)),
     ]
 }
 
@@ -103,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::measurement::Measurement;
+    use crate::measurement::{Family, Measurement};
 
     fn told(value: f64) -> Told {
         Told::from(&Measurement { value: Some(value), ..Measurement::new(Family::Drift, "income", "psi") })
@@ -139,12 +152,13 @@ mod tests {
             Told { detectable: Some(0.1), ..psi.clone() },
             Told { threshold: Some(0.1), ..psi.clone() },
             Told { breached: Some(true), ..psi.clone() },
+            Told { coverage: Some(0.1), ..psi.clone() },
         ];
         for other in &others {
             assert!(!same(&psi, other) && !same(other, &psi), "{other:?}");
         }
         assert!(!number(&psi, None).is_same());
-        assert!(!alone(&psi, None).is_same());
-        assert!(!alone(&psi, Some("labels")).is_same());
+        assert!(!alone(&psi, Origin::Rows).is_same());
+        assert!(!alone(&psi, Origin::Before).is_same());
     }
 }

@@ -13,6 +13,7 @@ use crate::auditor::Log;
 use crate::config::Config;
 use crate::notify::client::{self, Client};
 use crate::notify::secret::Secret;
+use crate::rule::basis::OffsetRange;
 use crate::store::{self, Kept, Store, StoreError};
 
 /// How long a daemon may take for a part of its log.
@@ -24,8 +25,19 @@ pub struct Found {
     pub place: String,
     /// The changes of the alert, in order.
     pub entries: Vec<Entry>,
+    /// What versions of any model have learnt, in the order in which they did.
+    pub lessons: Vec<Lesson>,
     pub verdict: Result<Summary, Broken>,
     store: Option<Box<Store>>,
+}
+
+/// Of which rows a version has learnt its reference.
+pub struct Lesson {
+    pub model: String,
+    pub version: String,
+    pub topic: String,
+    pub hash: String,
+    pub from: Vec<OffsetRange>,
 }
 
 impl Found {
@@ -77,7 +89,8 @@ fn of_log(path: &Path, alert: &str) -> Result<Found> {
         Log::Store(store) => Some(store),
         Log::Lines(_) => None,
     };
-    Ok(Found { place: path.display().to_string(), entries: search.entries, verdict, store })
+    let Search { entries, lessons, .. } = search;
+    Ok(Found { place: path.display().to_string(), entries, lessons, verdict, store })
 }
 
 async fn of_daemon(url: &str, alert: &str) -> Result<Found> {
@@ -101,7 +114,8 @@ async fn of_daemon(url: &str, alert: &str) -> Result<Found> {
     let mut search = Search::new(alert);
     // The log may have grown since its head was read.
     let verdict = search.through(lines.into_iter(), None, &heads);
-    Ok(Found { place: url.to_owned(), entries: search.entries, verdict, store: None })
+    let Search { entries, lessons, .. } = search;
+    Ok(Found { place: url.to_owned(), entries, lessons, verdict, store: None })
 }
 
 fn head_of(page: &Response) -> Option<Head> {
@@ -115,15 +129,16 @@ fn next_of(page: &Response) -> Option<u64> {
     number.split('>').next()?.parse().ok()
 }
 
-/// Picks out what is of one alert.
+/// Picks out what is of one alert, and what was learnt.
 struct Search<'a> {
     alert: &'a str,
     entries: Vec<Entry>,
+    lessons: Vec<Lesson>,
 }
 
 impl Search<'_> {
     fn new(alert: &str) -> Search<'_> {
-        Search { alert, entries: Vec::new() }
+        Search { alert, entries: Vec::new(), lessons: Vec::new() }
     }
 
     /// Goes through a log, also where it is broken.
@@ -143,8 +158,16 @@ impl Search<'_> {
 
     fn look(&mut self, line: &str) -> Result<Entry, String> {
         let entry = Entry::from_json(line)?;
-        if matches!(&entry.what, What::Alert { id, .. } if id == self.alert) {
-            self.entries.push(entry.clone());
+        match &entry.what {
+            What::Alert { id, .. } if id == self.alert => self.entries.push(entry.clone()),
+            What::Reference { model, version, topic, to, learnt_from, .. } if !learnt_from.is_empty() => {
+                let [model, version, topic, hash] = [model, version, topic, to].map(String::clone);
+                // What was learnt once more is what counts since.
+                let is_it = |one: &mut Lesson| (&one.model, &one.version, &one.topic) == (&model, &version, &topic);
+                self.lessons.extract_if(.., is_it).for_each(drop);
+                self.lessons.push(Lesson { model, version, topic, hash, from: learnt_from.clone() });
+            }
+            _ => {}
         }
         Ok(entry)
     }

@@ -1,25 +1,25 @@
 //! `tidegauge explain`: an alert's numbers once more, from the very rows that they were computed of.
 
+mod base;
 mod compare;
 mod log;
 mod recompute;
+mod rows;
 mod show;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::audit::{Entry, Told, What};
 use crate::config::{self, Config};
-use crate::measurement::{Family, Measurement};
 use crate::monitor::Monitor;
-use crate::source::reread::Reader;
-use crate::time::Time;
-use compare::Number;
-use recompute::{Base, Recomputed};
+use base::Base;
+use compare::{Number, Origin};
+use recompute::{Recomputed, Window};
+use rows::Rereader;
 use show::Show;
 
 /// What to explain, and by what.
@@ -52,11 +52,13 @@ pub async fn run(options: &Options) -> Result<bool> {
     let Some(monitor) = config.monitors.iter().find(|monitor| monitor.model == model) else {
         bail!("the configuration has no monitor of {model}");
     };
-    let base = recompute::base(monitor, &config, &found)?;
-    let reader = Reader::new(&config.kafka).context("start a Kafka consumer")?;
+    let rereader = Rereader::new(monitor, &config)?;
+    let version = entries.first().map_or("", version_of);
+    let base = base::base(monitor, version, &config, &found, &rereader)?;
+    let rereader = rereader.counting_on(&base);
     let mut is_same = found.verdict.is_ok();
     for entry in &entries {
-        is_same &= explain(entry, &config, monitor, &base, &reader, &mut show)?;
+        is_same &= explain(entry, &config, monitor, &base, &rereader, &mut show)?;
     }
     Ok(is_same)
 }
@@ -68,60 +70,78 @@ fn model_of(entry: &Entry) -> Option<String> {
     }
 }
 
+fn version_of(entry: &Entry) -> &str {
+    match &entry.what {
+        What::Alert { version, .. } => version,
+        _ => "",
+    }
+}
+
 /// Explains one change of the alert. Returns whether all of its numbers are the same.
 fn explain(
     entry: &Entry,
     config: &Config,
     monitor: &Arc<Monitor>,
     base: &Base,
-    reader: &Reader,
+    rereader: &Rereader,
     show: &mut Show<impl io::Write>,
 ) -> Result<bool> {
-    let What::Alert { counted, evidence, window_end, version, slice, .. } = &entry.what else { return Ok(true) };
+    let What::Alert { counted, compared, joined, recalled, evidence, window_end, version, slice, .. } = &entry.what
+    else {
+        return Ok(true);
+    };
     show.change(entry, config)?;
     if evidence.is_empty() {
         show.nothing()?;
         return Ok(true);
     }
-    let depends: Vec<Option<&str>> = evidence.iter().map(|told| compare::depends(told, monitor)).collect();
-    let mut numbers = Vec::new();
-    if depends.iter().any(Option::is_none) {
-        let most_versions = config.limits.versions;
-        match recompute::recompute(monitor, base, most_versions, reader, counted, *window_end)? {
-            Recomputed::Measured { measurements, rows } => {
-                show.rows(counted, rows)?;
-                let again = placed(&measurements, version, slice, *window_end);
-                show.references(evidence, &again)?;
-                numbers = evidence.iter().map(|told| compare::number(told, again.get(&key(told)))).collect();
-            }
-            Recomputed::Impossible(why) => show.impossible(&why)?,
-        }
+    let window = Window { monitor, base, rereader, end: *window_end, version, slice };
+    let origins: Vec<Origin> = evidence.iter().map(|told| compare::origin(told, recalled)).collect();
+    let (mut of_rows, mut of_labels) = (None, None);
+    if origins.contains(&Origin::Rows) {
+        show.stretches("rows", counted)?;
+        show.stretches("compared with", compared)?;
+        of_rows = again(window.of_rows(counted, compared, recalled)?, &window, show)?;
     }
-    // What could not be computed again is shown as it was, and is the same as nothing.
-    let mut numbers = numbers.into_iter();
-    let numbers: Vec<Number> = evidence
-        .iter()
-        .zip(depends)
-        .map(|(told, depends)| match (depends, numbers.next()) {
-            (None, Some(number)) => number,
-            (depends, _) => compare::alone(told, depends),
-        })
-        .collect();
+    if origins.contains(&Origin::Labels) {
+        if let Some(joined) = joined {
+            show.stretches("predictions", &joined.predictions)?;
+            show.ranges("labels", &joined.labels)?;
+        }
+        let revision = evidence.iter().map(|told| told.revision).max().unwrap_or(0);
+        of_labels = again(window.of_labels(joined.as_ref(), revision)?, &window, show)?;
+    }
+    show.references(evidence, of_rows.iter().chain(&of_labels).flatten())?;
+    let number = |(told, origin): (&Told, Origin)| {
+        let again = match origin {
+            Origin::Rows => of_rows.as_ref(),
+            Origin::Labels => of_labels.as_ref(),
+            Origin::Before => None,
+        };
+        // What could not be computed again is shown as it was, and is the same as nothing.
+        match again {
+            Some(again) => compare::number(told, again.iter().find(|one| compare::is_of_the_same(told, one))),
+            None => compare::alone(told, origin),
+        }
+    };
+    let numbers: Vec<Number> = evidence.iter().zip(origins).map(number).collect();
     show.numbers(&numbers)?;
     Ok(numbers.iter().all(Number::is_same))
 }
 
-/// What tells a number of an alert from its others.
-type Key<'a> = (Family, &'a str, &'a str);
-
-fn key(told: &Told) -> Key<'_> {
-    (told.family, &told.subject, &told.statistic)
-}
-
-/// Those of one version, slice and window, as they would be in the log.
-fn placed<'a>(measurements: &'a [Measurement], version: &str, slice: &str, end: Time) -> BTreeMap<Key<'a>, Told> {
-    let is_there = |m: &&Measurement| m.version == version && m.slice == slice && m.window_end == end;
-    // What labels say again of a window is no part of it.
-    let first = measurements.iter().filter(is_there).filter(|m| m.revision == 0);
-    first.map(|m| ((m.family, m.subject.as_str(), m.statistic.as_str()), Told::from(m))).collect()
+/// What was computed again of the window's version and slice, as it would be in the log; `None` where that cannot be.
+fn again(recomputed: Recomputed, window: &Window, show: &mut Show<impl io::Write>) -> Result<Option<Vec<Told>>> {
+    match recomputed {
+        Recomputed::Measured { measurements, rows } => {
+            show.read(rows)?;
+            let here = measurements
+                .iter()
+                .filter(|m| (m.version.as_str(), m.slice.as_str()) == (window.version, window.slice));
+            Ok(Some(here.filter(|m| m.window_end == window.end).map(Told::from).collect()))
+        }
+        Recomputed::Impossible(why) => {
+            show.impossible(&why)?;
+            Ok(None)
+        }
+    }
 }

@@ -1,16 +1,16 @@
 //! What is printed of an explanation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use anyhow::Result;
 
-use super::Key;
-use super::compare::Number;
+use super::compare::{Number, is_of_the_same};
 use super::log::Found;
 use crate::audit::{Entry, Told, What};
 use crate::config::Config;
-use crate::rule::alert::Stretch;
+use crate::pane::Partition;
+use crate::rule::basis::{OffsetRange, Stretch};
 
 pub struct Show<W> {
     out: W,
@@ -55,20 +55,32 @@ impl<W: Write> Show<W> {
         Ok(writeln!(self.out, "  it was told without numbers")?)
     }
 
-    /// What was read.
-    pub fn rows(&mut self, counted: &[Stretch], rows: u64) -> Result<()> {
-        for Stretch { topic, partition, first, last, .. } in counted {
-            writeln!(self.out, "  rows           {topic}/{partition}: offsets {first}-{last}")?;
-        }
-        Ok(writeln!(self.out, "  read again     {rows} rows")?)
+    /// Where the rows are.
+    pub fn stretches(&mut self, what: &str, stretches: &[Stretch]) -> Result<()> {
+        stretches.iter().try_for_each(|one| self.records(what, &one.at(), one.first, one.last))
+    }
+
+    /// Where other records are.
+    pub fn ranges(&mut self, what: &str, ranges: &[OffsetRange]) -> Result<()> {
+        ranges.iter().try_for_each(|one| self.records(what, &one.partition, one.first, one.last))
+    }
+
+    fn records(&mut self, what: &str, at: &Partition, first: i64, last: i64) -> Result<()> {
+        let Partition { topic, partition } = at;
+        Ok(writeln!(self.out, "  {what:<14} {topic}/{partition}: offsets {first}-{last}")?)
+    }
+
+    /// How much was read.
+    pub fn read(&mut self, rows: u64) -> Result<()> {
+        Ok(writeln!(self.out, "  read again     {rows} records")?)
     }
 
     /// Whether what the window is compared with is what it was compared with then.
-    pub fn references(&mut self, told: &[Told], again: &BTreeMap<Key, Told>) -> Result<()> {
+    pub fn references<'a>(&mut self, told: &'a [Told], again: impl Iterator<Item = &'a Told> + Clone) -> Result<()> {
         let hashes: BTreeSet<(&str, &str)> = told
             .iter()
             .filter_map(|told| {
-                let again = again.get(&super::key(told))?;
+                let again = again.clone().find(|again| is_of_the_same(told, again))?;
                 Some((told.reference.as_deref()?, again.reference.as_deref().unwrap_or("none")))
             })
             .collect();
@@ -96,7 +108,7 @@ impl<W: Write> Show<W> {
         for number in numbers {
             writeln!(self.out, "  {}", number.name)?;
             if let Some(depends) = number.depends {
-                writeln!(self.out, "    not computed again: it depends on {depends}, which these rows do not say")?;
+                writeln!(self.out, "    not computed again: it depends on {depends}")?;
             }
             for part in &number.parts {
                 (same, all) = (same + usize::from(part.is_same()), all + 1);

@@ -65,7 +65,7 @@ pub fn event(subject: &str, state: State) -> AlertEvent {
         shape: None,
         incident: None,
         offsets: Vec::new(),
-        counted: Vec::new(),
+        basis: Default::default(),
         notify: vec!["oncall".to_owned()],
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::pane::Extent;
 use crate::time::{Span, Time};
 
 /// Bins of an octave each two; the last ends with the time that is waited.
@@ -15,6 +16,34 @@ pub struct DelayTally {
     rows: u64,
     /// Labels by the bin of their delay.
     bins: Vec<u32>,
+    records: Records,
+}
+
+/// Where the records are by which the counts of a pane are known, for each partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    /// Predictions, with those of other panes that stand in place of one of this.
+    pub predictions: BTreeMap<i32, Extent>,
+    /// All labels that have come to predictions of the pane.
+    pub labels: BTreeMap<i32, Extent>,
+}
+
+impl Records {
+    pub fn add_prediction(&mut self, at: At, pane: Time) {
+        widen(&mut self.predictions, at, pane);
+    }
+
+    pub fn add_label(&mut self, at: At, pane: Time) {
+        widen(&mut self.labels, at, pane);
+    }
+}
+
+/// A partition and an offset.
+pub type At = (i32, i64);
+
+fn widen(extents: &mut BTreeMap<i32, Extent>, (partition, offset): At, pane: Time) {
+    let extent = Extent { rows: (offset, offset), panes: (pane, pane) };
+    extents.entry(partition).and_modify(|all| all.merge(extent)).or_insert(extent);
 }
 
 /// The delays of all panes whose labels may still come, or have only just come.
@@ -55,9 +84,20 @@ impl Delays {
         self.changed.insert(pane);
     }
 
+    /// Where the records of a pane are, to be added to.
+    pub fn records_of(&mut self, pane: Time) -> &mut Records {
+        self.changed.insert(pane);
+        &mut self.panes.entry(pane).or_default().records
+    }
+
+    /// Where the records of these panes are.
+    pub fn records(&self, from: Time, to: Time) -> impl Iterator<Item = &Records> {
+        self.panes.range(from..to).map(|(_, tally)| &tally.records)
+    }
+
     /// The panes of these times that have predictions.
     pub fn panes(&self, from: Time, to: Time) -> impl Iterator<Item = Time> + '_ {
-        self.panes.range(from..to).map(|(pane, _)| *pane)
+        self.panes.range(from..to).filter(|(_, tally)| tally.rows > 0).map(|(pane, _)| *pane)
     }
 
     /// The share of the predictions in these panes without a label yet that will have one in the end, at this time.
@@ -80,7 +120,8 @@ impl Delays {
         }
         if at_risk[BINS - 1] == 0 {
             // The last bin was reached by nobody, either for want of time or because all labels had come before.
-            let is_told = self.panes.keys().any(|pane| (now.0 - (*pane + every).0) as f64 >= self.wait.0 as f64);
+            let is_old = |pane: Time| (now.0 - (pane + every).0) as f64 >= self.wait.0 as f64;
+            let is_told = self.panes.iter().any(|(pane, tally)| tally.rows > 0 && is_old(*pane));
             if !is_told {
                 return None;
             }

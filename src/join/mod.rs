@@ -18,13 +18,16 @@ use crate::outcome::{Id, OutcomeAxis, Prediction, Truth};
 use crate::shard::{Labelled, Predicted};
 use crate::tally::outcome::OutcomeTally;
 use crate::time::{Span, Time, Windowing};
-pub use delays::{DelayTally, Delays};
+pub use delays::{At, DelayTally, Delays, Records};
 
 /// What is kept of an id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     prediction: Option<Held>,
     label: Option<Label>,
+    /// Where both are.
+    prediction_at: At,
+    label_at: At,
 }
 
 /// A prediction that waits for its label, or has it.
@@ -204,10 +207,11 @@ impl Join {
         &self.delays
     }
 
-    /// Takes in records. `axis` says on what rows of a version are counted that have axes with this hash, if they are
+    /// Takes in records of a partition. `axis` says on what rows of a version are counted that have axes with this hash, if they are
     /// still wanted.
     pub fn take<'a>(
         &mut self,
+        partition: i32,
         predictions: Vec<Predicted>,
         labels: &[Labelled],
         axis: impl Fn(&str, &str) -> Option<&'a OutcomeAxis>,
@@ -223,25 +227,36 @@ impl Join {
         let sorts: Vec<u16> = predictions.iter().map(|one| self.sort(&one.version, &one.axes)).collect();
         let axes: Vec<Option<&OutcomeAxis>> = self.sorts.iter().map(|sort| axis(&sort.version, &sort.axes)).collect();
         for (predicted, sort) in predictions.into_iter().zip(sorts) {
-            let (id, again) = (predicted.id, predicted.again);
+            let (id, again, at) = (predicted.id, predicted.again, (partition, predicted.offset));
             let held = Held { time: predicted.time, sort, slices: predicted.slices, prediction: predicted.prediction };
             self.change(id, &read, |join, entry| {
                 join.fared.predictions += u64::from(!again && entry.prediction.is_none());
                 join.fared.repeated += u64::from(!again && entry.prediction.is_some());
-                if entry.prediction.as_ref().is_some_and(|other| held >= *other) {
+                let pane = join.windowing.pane(held.time);
+                if let Some(other) = entry.prediction.as_ref().filter(|other| held >= **other) {
+                    let others = join.windowing.pane(other.time);
+                    if pane != others {
+                        join.delays.records_of(pane).add_prediction(entry.prediction_at, others);
+                    }
                     return false;
                 }
                 let was_matched = entry.truth(join.wait).is_some();
-                join.part(entry, &axes, false);
-                entry.prediction = Some(held);
-                join.part(entry, &axes, true);
+                if let Some(records) = join.part(entry, &axes, false) {
+                    records.add_prediction(at, pane);
+                }
+                (entry.prediction, entry.prediction_at) = (Some(held), at);
+                let label_at = entry.label.map(|_| entry.label_at);
+                if let Some(records) = join.part(entry, &axes, true) {
+                    records.add_prediction(at, pane);
+                    label_at.into_iter().for_each(|at| records.add_label(at, pane));
+                }
                 let is_matched = entry.truth(join.wait).is_some();
                 join.fared.matched += u64::from(is_matched && !was_matched);
                 join.fared.too_late += u64::from(entry.label.is_some() && !is_matched);
                 true
             });
         }
-        for &Labelled { id, time, truth, again } in labels {
+        for &Labelled { id, offset, time, truth, again } in labels {
             let label = Label { time, truth };
             self.change(id, &read, |join, entry| {
                 if !again {
@@ -253,7 +268,7 @@ impl Join {
                     return false;
                 }
                 let (before, delay) = (entry.truth(join.wait), entry.delay());
-                entry.label = Some(label);
+                (entry.label, entry.label_at) = (Some(label), (partition, offset));
                 let after = entry.truth(join.wait);
                 join.fared.matched += u64::from(after.is_some() && before.is_none());
                 join.fared.too_late += u64::from(entry.prediction.is_some() && after.is_none() && before.is_none());
@@ -289,14 +304,19 @@ impl Join {
         place.min(usize::from(u16::MAX)) as u16
     }
 
-    /// Puts an entry's part into the counts, or takes it out.
-    fn part(&mut self, entry: &Entry, axes: &[Option<&OutcomeAxis>], is_in: bool) {
+    /// Puts an entry's part into the counts, or takes it out. Returns where the records are of the pane that it is
+    /// counted in.
+    fn part(&mut self, entry: &Entry, axes: &[Option<&OutcomeAxis>], is_in: bool) -> Option<&mut Records> {
         let truth = entry.truth(self.wait);
-        let Some(held) = &entry.prediction else { return };
+        let held = entry.prediction.as_ref()?;
         let change = if is_in { OutcomeTally::add } else { OutcomeTally::remove };
-        if self.each_tally(held, axes, |tally, axis| change(tally, axis, &held.prediction, truth)) {
-            self.delays.count(self.windowing.pane(held.time), truth.and(entry.delay()), is_in);
+        let is_counted = self.each_tally(held, axes, |tally, axis| change(tally, axis, &held.prediction, truth));
+        let pane = self.windowing.pane(held.time);
+        if !is_counted {
+            return None;
         }
+        self.delays.count(pane, truth.and(entry.delay()), is_in);
+        Some(self.delays.records_of(pane))
     }
 
     /// Moves an entry's part in the counts to where its label belongs, which had been another one, or none.
@@ -307,6 +327,7 @@ impl Join {
             let pane = self.windowing.pane(held.time);
             self.delays.count(pane, before.1, false);
             self.delays.count(pane, truth.and(entry.delay()), true);
+            self.delays.records_of(pane).add_label(entry.label_at, pane);
         }
     }
 

@@ -166,7 +166,8 @@ mod tests {
     use crate::measurement::Family;
     use crate::pane::Partition;
     use crate::rule::Severity;
-    use crate::rule::alert::{Incident, OffsetRange, Shape};
+    use crate::rule::alert::{Incident, Shape};
+    use crate::rule::basis::OffsetRange;
     use crate::verdict::Verdict;
     use crate::verdict::sample::standing;
 
@@ -218,7 +219,7 @@ mod tests {
                 likely: vec![likely(Cause::UnitChange)],
             }),
             offsets: offsets(),
-            counted: vec![],
+            basis: Default::default(),
             notify: vec!["hook".into()],
         }
     }

@@ -65,7 +65,7 @@ impl Watch {
         let (mut events, mut effects) = (vec![event], Vec::new());
         while let Some(event) = events.pop() {
             for effect in self.engine.step(event) {
-                if let Effect::Learnt { learnt, known } = &effect {
+                if let Effect::Learnt { learnt, known, .. } = &effect {
                     for (partition, lane) in self.lanes.iter_mut().filter(|(at, _)| at.topic == learnt.topic) {
                         let from: Time = lane.learnt(&learnt.model, &learnt.version, known.axes.clone());
                         let (learnt, partition) = (learnt.clone(), partition.clone());

@@ -21,7 +21,7 @@ pub(crate) fn request(id: u32, action: &str, model: &str) -> RetrainRequest {
         window_start: Time(0),
         window_end: Time(HOUR),
         evidence: vec![],
-        offsets: vec![crate::rule::alert::OffsetRange {
+        offsets: vec![crate::rule::basis::OffsetRange {
             partition: crate::pane::Partition { topic: "credit".into(), partition: 0 },
             first: 0,
             last: 9,

@@ -368,7 +368,7 @@ fn alive(since: Time, now: Time) -> AlertEvent {
         shape: None,
         incident: None,
         offsets: Vec::new(),
-        counted: Vec::new(),
+        basis: Default::default(),
         notify: Vec::new(),
     }
 }

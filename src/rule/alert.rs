@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::basis::{Basis, OffsetRange};
 use super::life::{Active, Unknown};
 use super::{Rule, Severity, State};
 use crate::cause::Likely;
 use crate::measurement::Measurement;
-use crate::pane::Partition;
 use crate::time::{Time, Window};
 
 /// What makes an alert the same alert from window to window.
@@ -57,9 +57,9 @@ pub struct AlertEvent {
     /// told again with labels, or has no rows of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offsets: Vec<OffsetRange>,
-    /// All that was counted for the window, by which it can be counted again. It is for the audit log.
+    /// By what its numbers can be computed again. It is for the audit log.
     #[serde(default, skip_serializing)]
-    pub counted: Vec<Stretch>,
+    pub basis: Basis,
     /// Receivers to notify.
     #[serde(default, skip_serializing)]
     pub notify: Vec<String>,
@@ -113,7 +113,7 @@ impl AlertEvent {
             shape: None,
             incident: None,
             offsets: Vec::new(),
-            counted: Vec::new(),
+            basis: Basis::default(),
             notify: rule.notify.clone(),
         }
     }
@@ -158,15 +158,6 @@ pub struct RetrainRequest {
     pub quiet_until: Time,
 }
 
-/// Offsets of one partition, both ends included.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OffsetRange {
-    #[serde(flatten)]
-    pub partition: Partition,
-    pub first: i64,
-    pub last: i64,
-}
-
 /// Why a retrain is asked for, for a person: the rule, and what its condition found.
 pub fn reason(rule: &str, subjects: &[String], evidence: &[Measurement]) -> String {
     /// More are in the evidence.
@@ -182,21 +173,6 @@ pub fn reason(rule: &str, subjects: &[String], evidence: &[Measurement]) -> Stri
         text.push_str(&format!(" and {} more", found.len() - NAMED));
     }
     if text.is_empty() { rule.to_owned() } else { format!("{rule}: {text}") }
-}
-
-/// The part of a partition that has a window's rows of all versions, both ends included. Between them are rows that are
-/// not of the window, and some may have come too late for it: that is told by their panes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stretch {
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub first: i64,
-    pub last: i64,
-    /// The starts of the first and the last pane that have rows of the window in this partition. Panes are closed in
-    /// order: what is of an earlier one came when it was closed, and a later one was open still when the window was told.
-    pub first_pane: Time,
-    pub last_pane: Time,
 }
 
 /// The identity of an episode or request: the first 128 bits of the SHA-256 of its parts, in hexadecimal.

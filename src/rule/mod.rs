@@ -1,6 +1,7 @@
 //! Rules: when measurements are worth telling someone.
 
 pub mod alert;
+pub mod basis;
 pub mod condition;
 pub mod life;
 

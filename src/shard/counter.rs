@@ -309,6 +309,7 @@ impl Counter {
                 };
                 predictions.push(Predicted {
                     id: Id::of(id),
+                    offset: rows.offsets[row as usize],
                     time: Time(instants.value(row as usize)),
                     version: version.clone(),
                     axes: axes.hash.clone(),

@@ -87,5 +87,6 @@ pub(super) fn label(
     }
     let id = rows.columns[plan.id].text(row).ok_or(Reason::NoId)?;
     let truth = Answerer::truth(&plan.axis, &rows.columns[plan.value], row).ok_or(Reason::NoLabel)?;
-    Ok(Labelled { id: Id::of(id), time: at, truth, again: rows.offsets[row] < position })
+    let offset = rows.offsets[row];
+    Ok(Labelled { id: Id::of(id), offset, time: at, truth, again: offset < position })
 }

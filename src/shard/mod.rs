@@ -198,6 +198,7 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predicted {
     pub id: Id,
+    pub offset: i64,
     pub time: Time,
     pub version: Arc<str>,
     /// The hash of what it was counted on.
@@ -213,6 +214,7 @@ pub struct Predicted {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Labelled {
     pub id: Id,
+    pub offset: i64,
     pub time: Time,
     pub truth: Truth,
     /// Whether the row was looked at before a restart.

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// The format of what this version writes. A change to any stored type needs the next number.
-pub const FORMAT: u8 = 6;
+pub const FORMAT: u8 = 7;
 
 /// What is found where a value should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -336,7 +336,7 @@ fn event() -> AlertEvent {
         shape: None,
         incident: None,
         offsets: vec![],
-        counted: vec![],
+        basis: Default::default(),
         notify: vec![],
     }
 }

@@ -154,7 +154,7 @@ fn check_alerts(replayed: &Replayed, seen: &[Seen]) -> usize {
     // Offsets are those of the topic, of which a replay knows nothing.
     // Which incident an alert is part of depends on alerts of labels, and so on when labels came.
     let without_offsets =
-        |alert: &AlertEvent| AlertEvent { offsets: vec![], counted: vec![], incident: None, ..alert.clone() };
+        |alert: &AlertEvent| AlertEvent { offsets: vec![], basis: Default::default(), incident: None, ..alert.clone() };
     let told = all.iter().filter(|(_, alert)| is_exact(alert));
     let told: BTreeMap<String, AlertEvent> = told.map(|(id, alert)| (id.clone(), without_offsets(alert))).collect();
     let expected = replayed.alerts.iter().filter(|alert| is_exact(alert));

@@ -69,7 +69,7 @@ fn through_kafka(version: &str, data: &Path) {
     let by_identity = |alerts: Vec<AlertEvent>| {
         let key = |alert: &AlertEvent| (alert.id.clone(), alert.state.name());
         // Offsets are those of the topic, of which a replay knows nothing.
-        let without_offsets = |alert: AlertEvent| AlertEvent { offsets: vec![], counted: vec![], ..alert };
+        let without_offsets = |alert: AlertEvent| AlertEvent { offsets: vec![], basis: Default::default(), ..alert };
         alerts.into_iter().map(|alert| (key(&alert), without_offsets(alert))).collect::<BTreeMap<_, _>>()
     };
     assert_eq!(told.len(), expected.len(), "nothing is told twice");

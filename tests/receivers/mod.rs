@@ -103,7 +103,7 @@ fn alert(subject: &str, state: State) -> AlertEvent {
             likely: vec![likely],
         }),
         offsets: vec![],
-        counted: vec![],
+        basis: Default::default(),
         notify: vec![],
     }
 }

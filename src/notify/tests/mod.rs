@@ -111,7 +111,7 @@ pub fn alert(subject: &str, state: State) -> AlertEvent {
         shape: None,
         incident: None,
         offsets: vec![],
-        counted: vec![],
+        basis: Default::default(),
         notify: vec![],
     }
 }
