@@ -1,8 +1,7 @@
 //! A server that answers as MLflow does, or fails as it is told to, and remembers what it was asked.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,7 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::support::serve;
 
 /// How a request fails.
 #[derive(Clone, Copy)]
@@ -42,17 +42,8 @@ impl Fake {
     pub fn start() -> Fake {
         let registry: Arc<Mutex<Registry>> = Arc::default();
         let router = Router::new().fallback(answer).with_state(registry.clone());
-        let (tell, address) = mpsc::channel();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                tell.send(listener.local_addr().expect("it is bound")).expect("the test waits for it");
-                axum::serve(listener, router).await.expect("it serves");
-            });
-        });
         // Below a path, as behind a proxy.
-        Fake { url: format!("http://{}/ml", address.recv().expect("it starts")), registry }
+        Fake { url: format!("http://{}/ml", serve(router)), registry }
     }
 
     pub fn change<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +21,7 @@ use tidegauge::rule::State as AlertState;
 use tidegauge::rule::alert::AlertEvent;
 
 use super::{alert, can_run, certified, deliver, given, notice};
+use crate::support::serve;
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -49,16 +49,7 @@ impl Services {
     pub fn start() -> Services {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let router = Router::new().fallback(receive).layer(DefaultBodyLimit::disable()).with_state(seen.clone());
-        let (tell, address) = mpsc::channel();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                tell.send(listener.local_addr().expect("it is bound")).expect("the test waits for it");
-                axum::serve(listener, router).await.expect("it serves");
-            });
-        });
-        Services { address: address.recv().expect("the server starts"), seen }
+        Services { address: serve(router), seen }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -1,8 +1,7 @@
 //! A receiver of notifications that remembers what it was told.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
@@ -10,7 +9,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -40,16 +38,7 @@ impl Hook {
             .route("/hook", post(receive))
             .route("/hook/api/v2/alerts", post(receive))
             .with_state(state.clone());
-        let (tell, address) = mpsc::channel();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                tell.send(listener.local_addr().expect("it is bound")).expect("the test waits for it");
-                axum::serve(listener, router).await.expect("it serves");
-            });
-        });
-        let address = address.recv().expect("the receiver starts");
+        let address = super::serve(router);
         Hook { url: format!("http://{address}/hook"), state }
     }
 

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -14,6 +13,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tidegauge::trigger::aws::{Signer, hash};
+
+use crate::support::serve;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -57,15 +58,7 @@ impl Services {
         let kept = Arc::<Mutex<Kept>>::default();
         let state = (kept.clone(), script);
         let router = Router::new().fallback(answer).with_state(state);
-        let (tell, address) = mpsc::channel();
-        thread::spawn(move || {
-            super::run(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                tell.send(listener.local_addr().expect("an address")).expect("the test goes on");
-                axum::serve(listener, router).await.expect("it serves");
-            });
-        });
-        Services { address: address.recv().expect("the server starts"), kept }
+        Services { address: serve(router), kept }
     }
 
     pub fn url(&self) -> String {

@@ -1,7 +1,6 @@
 //! Reads values out of a YAML file and collects everything that is wrong with it.
 
 mod json;
-mod json_template;
 mod near;
 mod scalar;
 mod template;
