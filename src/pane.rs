@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::tally::FieldTally;
+use crate::tally::arrivals::Arrivals;
 use crate::tally::outcome::OutcomeTally;
 use crate::time::Time;
 
@@ -68,6 +69,8 @@ pub struct Pane {
     pub offsets: (i64, i64),
     /// The tallies, packed.
     packed: Vec<u8>,
+    /// How long after their time the rows came. That of a slice is not asked for.
+    pub arrivals: Arrivals,
 }
 
 impl Pane {
@@ -81,7 +84,12 @@ impl Pane {
         outcomes: Option<&OutcomeTally>,
     ) -> Pane {
         let packed = postcard::to_stdvec(&(fields, outcomes)).unwrap_or_default();
-        Pane { key, axes, rows, offsets, packed }
+        Pane { key, axes, rows, offsets, packed, arrivals: Arrivals::default() }
+    }
+
+    /// The same, with how long after their time the rows came.
+    pub fn arrived(self, arrivals: Arrivals) -> Pane {
+        Pane { arrivals, ..self }
     }
 
     /// Where its rows are.

@@ -7,6 +7,7 @@ use tidegauge::engine::Effect;
 use tidegauge::pane::Partition;
 use tidegauge::rule::State;
 use tidegauge::rule::alert::{AlertEvent, Incident};
+use tidegauge::time::Time;
 
 use crate::watch::{Record, Watch, monitor};
 
@@ -296,6 +297,48 @@ alerts:
         check_parts(&mut watch, &mut seen, expected);
         watch.restart();
     }
+}
+
+/// The rows of a version whose clock is half an hour ahead come before their time, and are of another hour.
+#[test]
+fn a_clock_that_is_off_is_told_by_when_rows_come() {
+    let yaml = r#"
+model: m
+inputs: [{topic: log}]
+schema: {time: ts, version: v, features: {x: numeric}}
+reference: {dataset: reference.csv}
+window: {size: 10m, min_rows: 1}
+alerts:
+  - {alert: Drift, when: drift.psi > 0.2}
+"#;
+    let reference: String = (0..1000).map(|i| format!("{}\n", i % 100)).collect();
+    let mut watch = Watch::new(vec![monitor(yaml, Some(&format!("x\n{reference}")))], 20);
+    watch.assign(&[log()]);
+    let rows = |window: i64, version: u8, ahead: i64, more: i64| -> Vec<Record> {
+        let row = |i: i64| {
+            let logged = START + window * 10 * MINUTE + i * 2000;
+            let (ts, x) = (logged - 3000 + ahead * MINUTE, (i * 37 + window) % 100 + more);
+            (format!(r#"{{"ts":{ts},"v":"{version}","x":{x}}}"#).into_bytes(), Some(Time(logged)))
+        };
+        (0..300).map(row).collect()
+    };
+    for window in 0..12 {
+        watch.load(&log(), rows(window, 1, 0, 0));
+        if (4..6).contains(&window) {
+            watch.load(&log(), rows(window, 2, 30, 40));
+        }
+        // What is usual outlives a restart.
+        watch.restart();
+    }
+    let alerts = watch.told.effects.iter().filter_map(|effect| match effect {
+        Effect::Alert(alert) => Some(&**alert),
+        _ => None,
+    });
+    let first = alerts.map(|alert| (&*alert.version, alert.incident.as_ref().expect("it has one"))).next();
+    let (version, incident) = first.expect("there is an alert");
+    let likely = &incident.likely[0];
+    assert_eq!((version, likely.cause), ("2", Cause::ClockSkew), "{incident:?}");
+    assert!(likely.evidence.contains("rows come 30 minutes sooner after their time than usual"), "{}", likely.evidence);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::incidents;
 use super::outcomes::{self, Tallies};
 use super::rules::{Asking, Evidence, GroupKey, Memory, Past, Records};
 use super::scene::Hand;
 use super::{Effect, Known, Surprises, budgets};
+use super::{clocks, incidents};
 use crate::budget::{Series, Value};
 use crate::finding::{Base, Finding, calibrate, correct};
 use crate::measurement::{Family, Measurement};
@@ -20,6 +20,7 @@ use crate::rule::alert::AlertEvent;
 use crate::rule::basis::{Joined, Recalled};
 use crate::schema::Role;
 use crate::stat::{self, Attributed, Case, Needs, On, Side, surprise};
+use crate::tally::arrivals::Arrivals;
 use crate::tally::outcome::OutcomeTally;
 use crate::tally::{FieldTally, Tally};
 use crate::time::Window;
@@ -38,6 +39,7 @@ pub(super) struct Group {
 pub(super) struct Log {
     pub rows: u64,
     pub fields: Vec<FieldTally>,
+    pub arrivals: Arrivals,
     /// What fixed the axes.
     pub known: Known,
     /// What drift is measured against, on the same axes, where that is something else.
@@ -88,11 +90,12 @@ impl Group {
         }
         match self.logs.get_mut(&key.partition.topic) {
             None => {
-                let (rows, known, operand) = (pane.rows, known.clone(), None);
-                self.logs.insert(key.partition.topic.clone(), Log { rows, fields, known, operand });
+                let (rows, arrivals, known, operand) = (pane.rows, pane.arrivals.clone(), known.clone(), None);
+                self.logs.insert(key.partition.topic.clone(), Log { rows, fields, arrivals, known, operand });
             }
             Some(log) => {
                 log.rows += pane.rows;
+                log.arrivals.merge(&pane.arrivals);
                 log.fields.iter_mut().zip(&fields).for_each(|(mine, theirs)| mine.merge(theirs));
             }
         }
@@ -139,6 +142,7 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     let keys: BTreeSet<GroupKey> = seen.iter().cloned().chain(of_labels).collect();
     let revision = labels.as_ref().map_or(0, |labels| labels.revision);
     let (mut measured, memories) = measure_all(&mut judged);
+    let clocks = clocks::told(&mut judged.memory.usuals, &judged.groups);
     let Judged { monitor, window, ref mut memory, .. } = judged;
     let mut asking = Asking { monitor, window, revision, memory };
     let mut counted = BTreeMap::new();
@@ -183,7 +187,9 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     if is_told_first {
         effects.extend(asking.finish(&seen, &sliced).into_iter().map(|event| Effect::Alert(Box::new(event))));
     }
-    let hand = Hand { monitor, window, groups: &counted, said: &said, labels: labels.as_ref(), effects: &effects };
+    let (labels, effects_so_far) = (labels.as_ref(), &effects[..]);
+    let hand =
+        Hand { monitor, window, groups: &counted, said: &said, labels, clocks: &clocks, effects: effects_so_far };
     let (shapes, told) = (hand.shapes(), incidents::settle(&hand, judged.memory, is_told_first));
     for event in effects.iter_mut().filter_map(Effect::alert) {
         event.shape = shapes.get(&event.id).cloned();

@@ -7,6 +7,7 @@
 mod again;
 mod budgets;
 mod challenge;
+mod clocks;
 mod judge;
 mod history;
 mod incidents;
@@ -38,6 +39,7 @@ use crate::time::Time;
 use crate::verdict::{Contest, Standing};
 pub use again::Again;
 pub use budgets::Surprises;
+pub use clocks::Usual;
 pub use history::blocks;
 pub use incidents::Ongoing;
 pub use maturing::rejoined;
@@ -149,6 +151,8 @@ pub struct State {
     pub matured: Time,
     /// Those that go on, and those that late labels may still add to.
     pub incidents: Vec<Ongoing>,
+    /// How long after their time the rows of each topic usually come.
+    pub usuals: Vec<(Arc<str>, Usual)>,
     /// What is remembered for the budget of false alarms, where there is one.
     pub surprises: Option<Surprises>,
     /// How challengers compare with the champion, where that is asked.
@@ -164,6 +168,7 @@ impl Default for State {
             started: Vec::new(),
             matured: Time::MIN,
             incidents: Vec::new(),
+            usuals: Vec::new(),
             surprises: None,
             contest: None,
         }

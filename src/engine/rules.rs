@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::clocks::Usuals;
 use super::incidents::Ongoing;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
@@ -31,6 +32,8 @@ pub(super) struct Memory {
     pub lacking: BTreeMap<AlertKey, Lack>,
     /// The oldest first.
     pub incidents: Vec<Ongoing>,
+    /// How long after their time rows usually come.
+    pub usuals: Usuals,
 }
 
 /// Rules that are asked of one window.

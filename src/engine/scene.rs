@@ -1,7 +1,4 @@
 //! What is at hand of a window when its alerts are to be explained: its rows beside what they are compared with.
-//!
-//! How late rows were is not: panes do not keep it. So that clocks are off is told by fields that hold times, and not by
-//! when rows came.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +10,7 @@ use super::judge::{Group, Labels, Log};
 use super::outcomes::{Tallies, is_of_people, reference_of, slicer_dimensions};
 use super::rules::GroupKey;
 use super::{Effect, Known, picture};
-use crate::cause::{self, Change, Compared, Likely, Outcomes, Scene, Sliced, Weight};
+use crate::cause::{self, Change, Clock, Compared, Likely, Outcomes, Scene, Sliced, Weight};
 use crate::measurement::{Family, Measurement};
 use crate::monitor::{Input, Monitor};
 use crate::rule::alert::{AlertEvent, Shape};
@@ -30,6 +27,8 @@ pub(super) struct Hand<'a> {
     /// What the model said, by version and slice.
     pub said: &'a BTreeMap<Arc<str>, (Known, Tallies)>,
     pub labels: Option<&'a Labels>,
+    /// When rows came, by version.
+    pub clocks: &'a BTreeMap<Arc<str>, Clock>,
     /// What has come of the window so far.
     pub effects: &'a [Effect],
 }
@@ -93,7 +92,7 @@ impl<'a> Hand<'a> {
                 .collect(),
             alarmed,
             slices: cut.iter().flat_map(|cut| self.sliced(version, cut)).collect(),
-            clock: None,
+            clock: self.clocks.get(version).copied(),
             outcomes: self.outcomes(version, slice),
         };
         cause::likely(&scene)

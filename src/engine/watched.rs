@@ -97,6 +97,7 @@ impl Watched {
                 alerts: start.state.alerts.into_iter().collect(),
                 quiet: start.state.quiet.into_iter().collect(),
                 incidents: start.state.incidents,
+                usuals: start.state.usuals.into_iter().collect(),
                 ..Memory::default()
             },
             surprises,
@@ -114,6 +115,7 @@ impl Watched {
             started: self.started.iter().map(|(key, from)| (key.clone(), *from)).collect(),
             matured: self.matured,
             incidents: self.memory.incidents.clone(),
+            usuals: self.memory.usuals.iter().map(|(topic, usual)| (topic.clone(), *usual)).collect(),
             surprises: self.surprises.clone(),
             contest: self.contest.clone(),
         }

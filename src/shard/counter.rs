@@ -10,9 +10,10 @@ use super::{Axes, LabelPlan, Labelled, Learnt, OTHER_VERSIONS, Plan, Predicted, 
 use crate::outcome::{Id, Prediction};
 use crate::pane::{Pane, PaneKey, Partition};
 use crate::rows::{Absent, Column, Reason, Rejected, Rows, Values};
+use crate::tally::arrivals::Arrivals;
 use crate::tally::outcome::OutcomeTally;
 use crate::tally::{Chosen, FieldTally, Tally};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 #[derive(Debug)]
 pub(super) struct Counter {
@@ -43,6 +44,7 @@ enum Stage {
 struct OpenPane {
     axes: Axes,
     whole: Part,
+    arrivals: Arrivals,
     /// By their place in the slicer, those that have rows.
     slices: BTreeMap<usize, Part>,
 }
@@ -280,9 +282,10 @@ impl Counter {
         let pane = self.open.entry((group.pane, group.version)).or_insert_with(|| OpenPane {
             axes: axes.clone(),
             whole: Part::new(axes, false, first),
+            arrivals: Arrivals::default(),
             slices: BTreeMap::new(),
         });
-        let OpenPane { axes, whole, slices } = pane;
+        let OpenPane { axes, whole, arrivals, slices } = pane;
         let count = group.rows.len();
         let said: Vec<Prediction> = axes
             .answerer
@@ -292,6 +295,14 @@ impl Counter {
         let said = Said { rows: &group.rows, predictions: &said };
         let chosen = if count == rows.len() { Chosen::All(count) } else { Chosen::Some(&group.rows) };
         whole.count(axes, columns, chosen, last, said);
+        let times = &rows.columns[self.plan.time];
+        if let Values::Time(instants) = &times.values {
+            for &row in &group.rows {
+                if let Some(logged) = rows.logged[row as usize] {
+                    arrivals.add(Span(logged.0.saturating_sub(instants.value(row as usize))));
+                }
+            }
+        }
         let apart = axes.slicer.apart(group.rows.iter().copied(), |place| columns.get(place));
         for (slice, chosen) in apart.into_iter().enumerate().filter(|(_, chosen)| !chosen.is_empty()) {
             let (first, last) = offsets(&chosen);
@@ -366,19 +377,14 @@ impl Counter {
         let still_open = self.open.split_off(&(frontier, "".into()));
         let closed = std::mem::replace(&mut self.open, still_open);
         let mut panes = Vec::new();
-        for ((start, version), OpenPane { axes, whole, slices }) in closed {
-            let sliced = slices.into_iter().map(|(slice, part)| (axes.slicer.names()[slice].clone(), part));
-            for (slice, part) in std::iter::once(("".into(), whole)).chain(sliced) {
+        for ((start, version), OpenPane { axes, whole, arrivals, slices }) in closed {
+            let sliced = slices.into_iter().map(|(slice, part)| (axes.slicer.names()[slice].clone(), part, None));
+            for (slice, part, arrivals) in std::iter::once(("".into(), whole, Some(arrivals))).chain(sliced) {
                 let (model, partition) = (self.plan.model.clone(), self.partition.clone());
                 let key = PaneKey { model, start, version: version.clone(), slice, partition };
-                panes.push(Pane::new(
-                    key,
-                    axes.hash.clone(),
-                    part.rows,
-                    part.offsets,
-                    &part.fields,
-                    part.outcomes.as_ref(),
-                ));
+                let pane =
+                    Pane::new(key, axes.hash.clone(), part.rows, part.offsets, &part.fields, part.outcomes.as_ref());
+                panes.push(pane.arrived(arrivals.unwrap_or_default()));
             }
         }
         panes

@@ -2,6 +2,7 @@
 
 pub mod counts;
 
+pub mod arrivals;
 pub mod category;
 pub mod error;
 pub mod expected;
