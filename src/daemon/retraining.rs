@@ -212,7 +212,12 @@ impl Clerk {
         }
         for (why, (reports, first)) in unheard {
             self.tools.telemetry.unheard(why, reports);
-            tracing::warn!(reason = why.name(), reports, first, "reports on retrains mean nothing here");
+            let reason = why.name();
+            match why {
+                // As it should be where several daemons share a group.
+                Unheard::UnknownRun => tracing::info!(reason, reports, first, "reports on retrains of others"),
+                _ => tracing::warn!(reason, reports, first, "reports on retrains that mean nothing"),
+            }
         }
         self.carry_out(effects, acts, next).await
     }

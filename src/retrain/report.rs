@@ -175,8 +175,9 @@ mod tests {
             assert_eq!(of_event(kind, Some(data.clone())), Err(Unheard::BadData), "{kind} {data}");
         }
         assert_eq!(of_event(STARTED, None), Err(Unheard::BadData));
-        let others = ["io.tidegauge.retrain.requested.v1", "io.tidegauge.retrain.started.v2", ""];
-        others.map(|kind| assert_eq!(of_event(kind, Some(json!({"id": "r"}))), Err(Unheard::OtherType)));
+        for other in ["io.tidegauge.retrain.requested.v1", "io.tidegauge.retrain.started.v2", ""] {
+            assert_eq!(of_event(other, Some(json!({"id": "r"}))), Err(Unheard::OtherType), "{other}");
+        }
         let longest = json!({"id": "r", "why": "x".repeat(LONGEST)});
         assert!(of_event(FAILED, Some(longest)).is_ok());
     }
