@@ -33,7 +33,8 @@ pub const FORMAT: u8 = 1;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
     pub at: Time,
-    /// A person, as far as one is known, or `tidegauge` for what it did of itself.
+    /// A person, as far as one is known, or the place in Kafka where it was said, as `topic[partition]@offset`, or
+    /// `tidegauge` for what it did of itself.
     pub who: String,
     /// What tells the configuration in force from others.
     pub config_hash: String,

@@ -145,6 +145,9 @@ fn what_is_not_written_has_a_default() {
     assert_eq!((config.http.listen.to_string(), config.limits.series), ("127.0.0.1:9909".to_owned(), 10_000));
     assert!(config.store.path.ends_with("good/data") && config.workers >= 1);
     assert_eq!((config.topics.retrain.as_str(), config.topics.dead_letters), ("tidegauge.retrain", None));
+    assert_eq!(config.retrain_reports, None);
+    let full = load(&good("tidegauge.yaml")).expect("a configuration");
+    assert_eq!(full.retrain_reports.as_deref(), Some("ml.retrains"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod offsets;
 mod outlets;
 mod pipeline;
 mod round;
+mod reports;
 mod retraining;
 mod registry;
 
@@ -31,6 +32,7 @@ use crate::trigger::Action;
 use outlets::{InForce, Outbox, Outlets, Prepared, now};
 use pipeline::Pipeline;
 use registry::{Followed, Following, Registry, Scribe};
+pub use reports::Reports;
 pub use retraining::{Retraining, Tools};
 
 /// How long what is under way may take when it is to end; what is not done by then is done by whoever goes on, from the
@@ -161,7 +163,7 @@ where
     drop(told);
     let _ = stop_serving.send(());
     let told = async {
-        let (_, _) = tokio::join!(post.close(), retraining.close());
+        let (_, _) = tokio::join!(post.close(), retraining.end());
         let _ = clerk.await;
     };
     // None of them has to wait for another.
@@ -327,6 +329,9 @@ fn announce(config: &Config, outlets: &mut Outlets) {
     outlets.desk.configured(&config.route.silences, &outlets.config_hash);
     outlets.view.watching(&outlets.config_hash, monitors());
     outlets.telemetry.producing(&[&topics.measurements, &topics.alerts, &topics.retrain]);
+    if config.retrain_reports.is_some() {
+        outlets.telemetry.hearing();
+    }
     outlets.telemetry.notifying(&config.receivers.keys().map(String::as_str).collect::<Vec<_>>());
 }
 
@@ -338,7 +343,11 @@ fn retraining(
     asked: mpsc::Receiver<http::Asked>,
 ) -> Result<Retraining> {
     let guards = config.actions.iter().map(|(name, action)| (name.clone(), action.guards.clone())).collect();
-    Retraining::open(guards, actions, Tools { config_hash: config.hash(), ..tools.clone() }, asked)
+    let reports = match &config.retrain_reports {
+        Some(topic) => Reports::read(topic, &config.kafka, &tools.store)?,
+        None => Reports::none(),
+    };
+    Retraining::open(guards, actions, Tools { config_hash: config.hash(), ..tools.clone() }, asked, reports)
 }
 
 /// The courier at work.

@@ -11,14 +11,19 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout_at};
 
 use super::outlets::now;
+use super::reports::{Heard, Reports};
 use crate::audit::{Act, What};
 use crate::http::{Asked, RetrainDesk};
 use crate::notify::Schedule;
+use crate::pane::Partition;
+use crate::retrain::report::Unheard;
 use crate::retrain::{Effect, Event, Guards, Retrains, Run, State};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::trigger::{Action, Dispatcher};
 
+/// Who does what nobody else has said.
+const OURSELVES: &str = "tidegauge";
 /// How often runs are looked through for those that are lost.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long attempts under way may take when this is to end.
@@ -31,6 +36,8 @@ pub struct Retraining {
     stop: oneshot::Sender<()>,
     clerk: JoinHandle<mpsc::Receiver<Asked>>,
     dispatcher: JoinHandle<()>,
+    /// Completes when no more reports are read.
+    unread: oneshot::Receiver<()>,
 }
 
 /// What retrains are looked after with, which outlives a reload.
@@ -50,9 +57,9 @@ impl Tools {
     }
 
     /// What the audit log is told of these.
-    fn acts(&self, effects: &[Effect]) -> Vec<Act> {
+    fn acts(&self, who: &str, effects: &[Effect]) -> Vec<Act> {
         let changed = effects.iter().filter_map(|effect| match effect {
-            Effect::Changed(run) => Some(self.act("tidegauge", (&**run).into())),
+            Effect::Changed(run) => Some(self.act(who, (&**run).into())),
             Effect::Trigger(_) | Effect::Forgotten(_) => None,
         });
         changed.collect()
@@ -69,6 +76,7 @@ impl Retraining {
         actions: BTreeMap<String, Action>,
         tools: Tools,
         asked: mpsc::Receiver<Asked>,
+        reports: Reports,
     ) -> Result<Retraining> {
         let runs = tools.store.runs().context("read the retrains")?;
         let (retrains, effects) = Retrains::resume(guards, runs, now());
@@ -77,12 +85,13 @@ impl Retraining {
         let (tell, told) = mpsc::unbounded_channel();
         let dispatcher = Dispatcher { actions, schedule: tools.schedule.clone() };
         let dispatcher = tokio::spawn(dispatcher.run(coming, tell));
-        tools.store.keep_runs(&effects, &tools.acts(&effects)).context("store the retrains")?;
+        let acts = tools.acts(OURSELVES, &effects);
+        tools.store.keep_runs(&effects, &acts, &BTreeMap::new()).context("store the retrains")?;
         let clerk = Clerk { retrains, tools, triggers: Some(triggers) };
         clerk.pass_on(effects);
         let (stop, stopped) = oneshot::channel();
-        let clerk = tokio::spawn(clerk.run(requested, told, asked, stopped));
-        Ok(Retraining { requests, stop, clerk, dispatcher })
+        let clerk = tokio::spawn(clerk.run(requested, told, asked, reports.heard, stopped));
+        Ok(Retraining { requests, stop, clerk, dispatcher, unread: reports.ended })
     }
 
     /// Ends, and gives back who is heard. What is left is in the store.
@@ -91,6 +100,14 @@ impl Retraining {
         let asked = self.clerk.await.context("look after retrains")?;
         self.dispatcher.abort();
         Ok(asked)
+    }
+
+    /// Ends for good, and waits for what lets go of Kafka.
+    pub async fn end(mut self) -> Result<()> {
+        let unread = std::mem::replace(&mut self.unread, oneshot::channel().1);
+        self.close().await?;
+        let _ = unread.await;
+        Ok(())
     }
 }
 
@@ -107,6 +124,7 @@ impl Clerk {
         mut requested: mpsc::UnboundedReceiver<Run>,
         mut told: mpsc::UnboundedReceiver<Event>,
         mut asked: mpsc::Receiver<Asked>,
+        mut heard: mpsc::Receiver<Vec<Heard>>,
         mut stopped: oneshot::Receiver<()>,
     ) -> mpsc::Receiver<Asked> {
         let mut look = interval(LOOK_EVERY);
@@ -116,6 +134,7 @@ impl Clerk {
                 Some(run) = requested.recv() => self.take(Event::Requested(Box::new(run.request))).await,
                 Some(event) = told.recv() => self.take(event).await,
                 Some(asked) = asked.recv() => self.answer(asked).await,
+                Some(batch) = heard.recv() => self.hear(batch).await,
                 _ = look.tick() => self.take(Event::Tick).await,
             };
             if let Err(error) = done {
@@ -124,6 +143,8 @@ impl Clerk {
                 return asked;
             }
         }
+        // What it has not taken is read again from where the store says.
+        drop(heard);
         let end = Instant::now() + GRACE;
         while let Ok(run) = requested.try_recv() {
             if self.take(Event::Requested(Box::new(run.request))).await.is_err() {
@@ -156,7 +177,8 @@ impl Clerk {
             Effect::Changed(run) => Some((**run).clone()),
             _ => None,
         });
-        self.carry_out(effects, decided).await?;
+        let acts = decided.into_iter().chain(self.tools.acts(OURSELVES, &effects)).collect();
+        self.carry_out(effects, acts, BTreeMap::new()).await?;
         if let Some(run) = changed {
             let _ = answer.send(Ok(run));
         }
@@ -165,17 +187,54 @@ impl Clerk {
 
     async fn take(&mut self, event: Event) -> Result<(), StoreError> {
         let effects = self.retrains.step(event, now());
-        self.carry_out(effects, None).await
+        let acts = self.tools.acts(OURSELVES, &effects);
+        self.carry_out(effects, acts, BTreeMap::new()).await
+    }
+
+    /// Takes what a topic says, and that it is read so far, as one step.
+    async fn hear(&mut self, batch: Vec<Heard>) -> Result<(), StoreError> {
+        self.tools.telemetry.heard(batch.len() as u64);
+        let (mut effects, mut acts) = (Vec::new(), Vec::new());
+        let mut next: BTreeMap<Partition, i64> = BTreeMap::new();
+        let mut unheard: BTreeMap<Unheard, (u64, String)> = BTreeMap::new();
+        for Heard { partition, offset, said } in batch {
+            let place = format!("{partition}@{offset}");
+            let allowed = said.and_then(|event| self.retrains.allows(&event).map(|()| event).map_err(Unheard::from));
+            match allowed {
+                Ok(event) => {
+                    let followed = self.retrains.step(event, now());
+                    acts.extend(self.tools.acts(&place, &followed));
+                    effects.extend(followed);
+                }
+                Err(why) => unheard.entry(why).or_insert((0, place)).0 += 1,
+            }
+            next.insert(partition, offset + 1);
+        }
+        for (why, (reports, first)) in unheard {
+            self.tools.telemetry.unheard(why, reports);
+            let reason = why.name();
+            match why {
+                // As it should be where several daemons share a group.
+                Unheard::UnknownRun => tracing::info!(reason, reports, first, "reports on retrains of others"),
+                _ => tracing::warn!(reason, reports, first, "reports on retrains that mean nothing"),
+            }
+        }
+        self.carry_out(effects, acts, next).await
     }
 
     /// Stores, then acts.
-    async fn carry_out(&self, effects: Vec<Effect>, decided: Option<Act>) -> Result<(), StoreError> {
-        if effects.is_empty() {
+    async fn carry_out(
+        &self,
+        effects: Vec<Effect>,
+        acts: Vec<Act>,
+        heard: BTreeMap<Partition, i64>,
+    ) -> Result<(), StoreError> {
+        if effects.is_empty() && heard.is_empty() {
             return Ok(());
         }
         let store = self.tools.store.clone();
-        let acts: Vec<Act> = decided.into_iter().chain(self.tools.acts(&effects)).collect();
-        let stored = tokio::task::spawn_blocking(move || store.keep_runs(&effects, &acts).map(|()| effects)).await;
+        let store = move || store.keep_runs(&effects, &acts, &heard).map(|()| effects);
+        let stored = tokio::task::spawn_blocking(store).await;
         match stored {
             Ok(effects) => self.pass_on(effects?),
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::apart;
 use super::api::{Failure, Given, Parameters, bad, data};
+use crate::retrain::report::{Failed, Report, Started, Succeeded, line};
 use crate::retrain::{self, Event, Refusal, Run};
 
 /// What somebody says of a run, and who is told what has become of it.
@@ -28,8 +29,6 @@ pub struct RetrainDesk {
 /// Runs in an answer, unless `limit` says otherwise.
 const USUAL_LIMIT: usize = 100;
 const HIGHEST_LIMIT: usize = 1_000;
-/// The longest name or reason that is kept.
-const LONGEST: usize = 500;
 
 impl RetrainDesk {
     /// What is said is to be taken from the receiver, one after the other.
@@ -64,9 +63,9 @@ pub(super) fn routes() -> Router<RetrainDesk> {
         .route("/api/v1/retrains/{id}", get(one))
         .route("/api/v1/retrains/{id}/approve", post(approve))
         .route("/api/v1/retrains/{id}/deny", post(deny))
-        .route("/api/v1/retrains/{id}/started", post(started))
-        .route("/api/v1/retrains/{id}/succeeded", post(succeeded))
-        .route("/api/v1/retrains/{id}/failed", post(failed))
+        .route("/api/v1/retrains/{id}/started", post(report::<Started>))
+        .route("/api/v1/retrains/{id}/succeeded", post(report::<Succeeded>))
+        .route("/api/v1/retrains/{id}/failed", post(report::<Failed>))
 }
 
 /// The latest first.
@@ -111,68 +110,30 @@ struct By {
     by: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Trained {
-    /// What was trained.
-    version: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    why: String,
-}
-
 type Sent<T> = Result<Json<T>, JsonRejection>;
 
 async fn approve(State(desk): State<RetrainDesk>, Path(id): Path<String>, sent: Sent<By>) -> Result<Response, Failure> {
     let By { by } = read(sent)?;
-    let who = text("by", by)?;
+    let who = line("by", by).map_err(bad)?;
     desk.ask(Event::Approved { id, who }).await.map(data)
 }
 
 async fn deny(State(desk): State<RetrainDesk>, Path(id): Path<String>, sent: Sent<By>) -> Result<Response, Failure> {
     let By { by } = read(sent)?;
-    let who = text("by", by)?;
+    let who = line("by", by).map_err(bad)?;
     desk.ask(Event::Denied { id, who }).await.map(data)
 }
 
-async fn started(
+/// What a training job says of a run.
+async fn report<T: Report>(
     State(desk): State<RetrainDesk>,
     Path(id): Path<String>,
-    sent: Sent<Nothing>,
+    sent: Sent<T>,
 ) -> Result<Response, Failure> {
-    let Nothing {} = read(sent)?;
-    desk.ask(Event::Started { id }).await.map(data)
-}
-
-async fn succeeded(
-    State(desk): State<RetrainDesk>,
-    Path(id): Path<String>,
-    sent: Sent<Trained>,
-) -> Result<Response, Failure> {
-    let Trained { version } = read(sent)?;
-    let version = version.map(|version| text("version", version)).transpose()?;
-    desk.ask(Event::Succeeded { id, version }).await.map(data)
-}
-
-async fn failed(State(desk): State<RetrainDesk>, Path(id): Path<String>, sent: Sent<Why>) -> Result<Response, Failure> {
-    let Why { why } = read(sent)?;
-    let why = text("why", why)?;
-    desk.ask(Event::Failed { id, why }).await.map(data)
+    let event = read(sent)?.of(id).map_err(bad)?;
+    desk.ask(event).await.map(data)
 }
 
 fn read<T>(sent: Sent<T>) -> Result<T, Failure> {
     sent.map(|Json(sent)| sent).map_err(|error| Failure(error.status(), error.body_text()))
-}
-
-/// A text of one line that says something.
-fn text(name: &str, text: String) -> Result<String, Failure> {
-    let is_good = !text.trim().is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control);
-    if is_good { Ok(text) } else { Err(bad(format!("{name} is a text of one line, {LONGEST} bytes at the most"))) }
 }

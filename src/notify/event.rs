@@ -165,6 +165,7 @@ mod tests {
     use crate::cause::{Cause, Likely};
     use crate::measurement::Family;
     use crate::pane::Partition;
+    use crate::retrain::report::{self, Unheard};
     use crate::rule::Severity;
     use crate::rule::alert::{Incident, Shape};
     use crate::rule::basis::OffsetRange;
@@ -347,6 +348,10 @@ mod tests {
             assert!(DOCUMENT.contains(alert("g", &told(state)).kind));
         }
         assert!(DOCUMENT.contains(retrain("g", &request).kind));
+        for kind in [report::STARTED, report::SUCCEEDED, report::FAILED] {
+            assert!(DOCUMENT.contains(&format!("`{kind}`")), "{kind}");
+        }
+        assert!(Unheard::ALL.iter().all(|why| DOCUMENT.contains(&format!("| `{}` |", why.name()))));
         assert!(DOCUMENT.contains(verdict("g", &standing(Verdict::Better)).kind));
     }
 }

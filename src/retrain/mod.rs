@@ -6,6 +6,7 @@
 
 mod guards;
 mod life;
+pub mod report;
 
 #[cfg(test)]
 pub(crate) mod tests;

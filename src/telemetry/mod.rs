@@ -5,6 +5,7 @@
 
 mod challengers;
 mod mlflow;
+mod retrains;
 mod snapshot;
 mod table;
 
@@ -23,7 +24,7 @@ use crate::retrain;
 use crate::rows::Reason;
 use crate::rule::Severity;
 use crate::rule::State;
-use crate::rule::alert::{AlertEvent, AlertKey, RetrainRequest};
+use crate::rule::alert::{AlertEvent, AlertKey};
 use crate::rule::life::{Active, Lack};
 use crate::shard::Report;
 use crate::stat::{self, Needs};
@@ -304,14 +305,6 @@ impl Telemetry {
     pub fn alerted(&self, event: &AlertEvent) {
         let labels = [event.model.as_str(), &event.alert, severity(event.severity), name_of(event.state)];
         self.count(table::ALERT_TRANSITIONS, &labels, 1);
-    }
-
-    pub fn retrain_requested(&self, request: &RetrainRequest) {
-        self.count(table::RETRAIN_REQUESTS, &[&request.model], 1);
-    }
-
-    pub fn retrain_moved(&self, model: &str, state: retrain::State) {
-        self.count(table::RETRAIN_TRANSITIONS, &[model, state.name()], 1);
     }
 
     /// A receiver was told something, or it could not be.

@@ -166,6 +166,16 @@ pub const RETRAIN_TRANSITIONS: Metric = counter(
     &["model", "state"],
     "Runs of retrains that came to be held, triggered, succeeded and so on.",
 );
+pub const REPORTS: Metric = counter(
+    "tidegauge_retrain_reports_total",
+    &[],
+    "Records read from the topic of reports on retrains, whether or not they said anything.",
+);
+pub const UNHEARD_REPORTS: Metric = counter(
+    "tidegauge_unheard_retrain_reports_total",
+    &["reason"],
+    "Those of them that said nothing: no such event, of no run that is known here, or of one in another state.",
+);
 pub const CHALLENGER_VERDICT: Metric = gauge(
     "tidegauge_challenger_verdict",
     &["model", "version", "champion", "verdict"],
@@ -286,6 +296,8 @@ pub const METRICS: &[Metric] = &[
     FALSE_ALARM_BUDGET,
     FALSE_ALARMS_MEASURED,
     RETRAIN_TRANSITIONS,
+    REPORTS,
+    UNHEARD_REPORTS,
     CHALLENGER_VERDICT,
     CHALLENGER_DIFFERENCE,
     NOTIFICATIONS,

@@ -9,6 +9,7 @@ use crate::measurement::Family;
 use crate::monitor::{Input, Source};
 use crate::rows::Rejected;
 use crate::rule::Rule;
+use crate::rule::alert::RetrainRequest;
 use crate::rule::condition::{Condition, Subjects};
 use crate::rule::life::Patience;
 use crate::schema::{Path, Plausible, Schema};
@@ -202,6 +203,7 @@ fn eventful() -> Telemetry {
     let monitor = monitor();
     telemetry.watching([&monitor]);
     telemetry.producing(&["measurements"]);
+    telemetry.hearing();
     telemetry.notifying(&["pager"]);
     telemetry.read("credit.predictions", 10);
     let progress = Progress {

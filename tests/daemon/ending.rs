@@ -23,7 +23,7 @@ fn it_ends_when_no_broker_was_ever_there() {
     let folder = Folder::new();
     // The port was free a moment ago, and nobody listens there.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
-    folder.configure(&address.to_string(), "");
+    folder.configure(&address.to_string(), "retrain_reports: {topic: ml.retrains}\n");
     folder.write("rules/loan.yaml", monitor("loan", "loans", ""));
     write_reference(&folder);
     let mut daemon = Daemon::start(&folder);
@@ -64,8 +64,8 @@ fn it_ends_while_receivers_are_dead_and_tells_them_the_next_time() {
 
 #[test]
 fn it_lives_and_ends_while_the_broker_is_gone() {
-    let (mut broker, folder) = (Broker::start(&[("loans", 1)]), Folder::new());
-    folder.configure(&broker.address, "");
+    let (mut broker, folder) = (Broker::start(&[("loans", 1), ("ml.retrains", 1)]), Folder::new());
+    folder.configure(&broker.address, "retrain_reports: {topic: ml.retrains}\n");
     folder.write("rules/loan.yaml", monitor("loan", "loans", ""));
     write_reference(&folder);
     let mut daemon = Daemon::start_ready(&folder);

@@ -7,6 +7,7 @@ mod explaining;
 mod labels;
 mod notifying;
 mod reload;
+mod reporting;
 mod telling;
 
 use std::collections::BTreeMap;

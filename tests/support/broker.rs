@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
@@ -62,6 +62,17 @@ impl Broker {
             self.producer.send(record).expect("the record fits into the producer's queue");
         }
         self.producer.flush(PATIENCE).expect("the records arrive");
+    }
+
+    /// Returns when a record with these headers is in the first partition of the topic, which need not be there before.
+    pub fn tell(&self, topic: &str, headers: &[(&str, &str)], value: &str) {
+        let add = |headers: OwnedHeaders, (key, value): &(&str, &str)| {
+            headers.insert(Header { key, value: Some(value.as_bytes()) })
+        };
+        let headers = headers.iter().fold(OwnedHeaders::new(), add);
+        let record = BaseRecord::<(), [u8]>::to(topic).partition(0).payload(value.as_bytes()).headers(headers);
+        self.producer.send(record).expect("the record fits into the producer's queue");
+        self.producer.flush(PATIENCE).expect("the record arrives");
     }
 
     /// Everything that is on a topic.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::services::Services;
 use super::{all_services, of, request, run};
-use tidegauge::daemon::{Retraining, Tools};
+use tidegauge::daemon::{Reports, Retraining, Tools};
 use tidegauge::http::{Desk, RetrainDesk, View, router, serve};
 use tidegauge::notify::Schedule;
 use tidegauge::retrain::{Guards, Run};
@@ -75,7 +75,7 @@ fn a_run_is_approved_begun_and_reported_on() {
             schedule: Schedule::default(),
             config_hash: String::new(),
         };
-        let retraining = Retraining::open(guards, actions, tools, asked).expect("it opens");
+        let retraining = Retraining::open(guards, actions, tools, asked, Reports::none()).expect("it opens");
         let asked = Run::requested(request(ID, "nightly", "credit"), Time(0));
         store.commit(&Commit { runs: vec![asked.clone()], ..Commit::default() }).expect("it is stored");
         retraining.requests.send(asked).expect("it is taken");

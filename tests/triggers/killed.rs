@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::services::{Script, Services, Trouble};
 use super::{all_services, given, of, request, run};
-use tidegauge::daemon::{Retraining, Tools};
+use tidegauge::daemon::{Reports, Retraining, Tools};
 use tidegauge::http::RetrainDesk;
 use tidegauge::notify::Schedule;
 use tidegauge::retrain::{Guards, Run, State};
@@ -58,7 +58,7 @@ fn as_the_daemon() {
         let schedule = Schedule { waits: vec![Duration::from_millis(20)], give_up: Duration::from_secs(3600) };
         let tools =
             Tools { store: store.clone(), telemetry: Telemetry::new(100), desk, schedule, config_hash: String::new() };
-        let retraining = Retraining::open(guards, actions, tools, asked).expect("it opens");
+        let retraining = Retraining::open(guards, actions, tools, asked, Reports::none()).expect("it opens");
         // Every round asks for one run of each kind, and the last one only waits.
         let asked = |name: &String| {
             let request = request(&stable_id(&[&round, name]), name, &format!("model-{round}"));

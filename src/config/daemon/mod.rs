@@ -38,6 +38,8 @@ pub struct Config {
     pub route: route::Config,
     /// What is done when a retrain of this name is due.
     pub actions: BTreeMap<String, Action>,
+    /// The topic on which it is said how runs fare; `None` when only the API hears it.
+    pub retrain_reports: Option<String>,
     /// Where models are registered that monitors take their reference from.
     pub mlflow: Option<registry::Config>,
     /// Where people reach the daemon's page, for links.
@@ -79,6 +81,13 @@ pub struct Topics {
     pub dead_letters: Option<String>,
 }
 
+impl Topics {
+    /// All of them.
+    fn written(&self) -> impl Iterator<Item = &String> {
+        [&self.measurements, &self.alerts, &self.retrain].into_iter().chain(&self.dead_letters)
+    }
+}
+
 /// How many there may be of what grows with the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -110,6 +119,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let written = store.as_ref().map(|store| store.path.as_path());
     let acting = map.find("actions");
     let actions = acting.map_or_else(|| Some(BTreeMap::new()), |item| actions::read(item, written));
+    let retrain_reports = map.maybe("retrain_reports", |item| item.map()?.need("topic", "ml.retrains", Item::topic));
     let mlflow = map.maybe("mlflow", mlflow::read);
     let external_url = map.maybe("external_url", external_url);
     let limits = map.or("limits", Limits { series: 10_000, versions: 20 }, limits);
@@ -118,6 +128,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
     let monitors = monitors(&rules, |file| read_monitor(Reader::open(file), names.as_ref()), problems);
     if let Some(topics) = &topics {
         refuse_loops(map, topics, &monitors);
+        refuse_own_reports(map, topics, retrain_reports.as_ref().and_then(Option::as_ref));
     }
     if let Some((item, actions)) = acting.zip(actions.as_ref()) {
         actions::refuse_unknown(item, actions, monitors.iter().map(|monitor| &**monitor));
@@ -134,6 +145,7 @@ fn config(map: &Map<'_>, read_monitor: ReadMonitor, problems: &mut Vec<Problem>)
         receivers: receivers?,
         route: route?,
         actions: actions?,
+        retrain_reports: retrain_reports?,
         mlflow: mlflow?,
         external_url: external_url?,
         limits: limits?,
@@ -231,8 +243,7 @@ fn topics(item: Option<Item<'_>>) -> Option<Topics> {
 
 /// A monitor of a topic that the daemon itself writes to would feed on its own output.
 fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
-    let written = [&topics.measurements, &topics.alerts, &topics.retrain].into_iter().chain(&topics.dead_letters);
-    for topic in written {
+    for topic in topics.written() {
         let reads = |monitor: &&Arc<Monitor>| {
             let labels = monitor.labels.iter().map(|labels| &labels.topic);
             monitor.inputs.iter().map(|input| &input.topic).chain(labels).any(|read| read == topic)
@@ -243,6 +254,16 @@ fn refuse_loops(map: &Map<'_>, topics: &Topics, monitors: &[Arc<Monitor>]) {
             let item = map.find("topics").unwrap_or(map.item());
             item.report(message, Some("choose another name for one of the topics".to_owned()));
         }
+    }
+}
+
+/// What the daemon itself writes says nothing of how a run fares.
+fn refuse_own_reports(map: &Map<'_>, topics: &Topics, reports: Option<&String>) {
+    if let Some((topic, item)) = reports.zip(map.find("retrain_reports"))
+        && topics.written().any(|written| written == topic)
+    {
+        let hint = "write the topic that training jobs write to, such as ml.retrains".to_owned();
+        item.report(format!("`{topic}` is written by the daemon"), Some(hint));
     }
 }
 
