@@ -58,8 +58,7 @@ impl Surprises {
         let mut surprises = Surprises::resume(None, monitor, reference)?;
         let known = recalled.iter().filter_map(|one| {
             let gauge = postcard::from_bytes(&BASE64.decode(&one.memory).ok()?).ok()?;
-            let [version, subject, slice, statistic] =
-                [version, &one.subject, slice, &one.statistic].map(|name| Arc::from(name));
+            let [version, subject, slice, statistic] = [version, &one.subject, slice, &one.statistic].map(Arc::from);
             Some((Series { version, subject, slice, statistic }, gauge, one.line))
         });
         surprises.watch = Watch::recalled(*surprises.watch.budget(), known);
