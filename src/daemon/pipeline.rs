@@ -317,6 +317,7 @@ impl Pipeline {
             let Some(receiver) = self.config.receivers.get(&notice.receiver) else { continue };
             round.commit.letters.extend(notify::letters(&notice, receiver, now, &mut outlets.sequence));
         }
+        outlets.view.muted(self.router.muted(now));
         round.commit.routed = self.router.changes();
         round.is_due |= !round.commit.letters.is_empty() || !round.commit.routed.is_empty();
     }

@@ -78,8 +78,9 @@ impl Surprises {
         surprises
     }
 
-    /// Takes in what a window says, and completes its measurements. Returns what was remembered before. Where one is paged for, or still is, its value is
-    /// beyond 1, and otherwise below: so an alert that asks for 1 or more fires once for each page.
+    /// Takes in what a window says, and completes its measurements. Where one is paged for, or still is, its value is
+    /// beyond 1, and otherwise below: so an alert that asks for 1 or more fires once for each page. Returns what was
+    /// remembered of series before, where there is something to tell.
     pub(super) fn judge<'a>(
         &mut self,
         window: Window,

@@ -55,8 +55,7 @@ pub fn origin(told: &Told, recalled: &[Recalled]) -> Origin {
 
 /// Whether two measurements are of the same, in one version, slice and window.
 pub fn is_of_the_same(one: &Told, other: &Told) -> bool {
-    let of = |told: &Told| (told.family, told.subject.clone(), told.statistic.clone());
-    of(one) == of(other)
+    (one.family, &one.subject, &one.statistic) == (other.family, &other.subject, &other.statistic)
 }
 
 /// A number beside the one that was computed again, if there is any.

@@ -8,7 +8,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 use serde::Serialize;
 
-use super::view::drift_reference;
+use super::view::{ShownAlert, drift_reference};
 use super::{MonitorStatus, Status, View};
 use crate::measurement::{Family, Measurement};
 use crate::rule::State;
@@ -51,6 +51,8 @@ struct Alert {
     event: AlertEvent,
     since: String,
     summary: String,
+    /// Why nobody is told of it.
+    muted: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -112,9 +114,10 @@ struct Cell {
 impl Page {
     fn new(view: &View, now: Time) -> Page {
         let status = view.status();
-        let alert = |event: AlertEvent| Alert {
+        let alert = |ShownAlert { event, muted }: ShownAlert| Alert {
             since: ago(event.since, now),
             summary: event.annotations.get("summary").unwrap_or(&event.condition).clone(),
+            muted: muted.map(|muted| if muted.silenced_by.is_empty() { "inhibited" } else { "silenced" }),
             event,
         };
         let active = view.alert_events(|event| event.state != State::Resolved);

@@ -9,6 +9,7 @@ mod matcher;
 mod tree;
 mod mute;
 mod group;
+mod watchdog;
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,9 @@ use group::Occasion;
 pub use group::{Group, Member};
 pub use matcher::{Labels, Matcher};
 use mute::Mutes;
-pub use mute::{Inhibition, Silence};
+pub use mute::{Inhibition, Muted, Silence};
 pub use tree::{Grouping, INCIDENT, Route, Timing};
+pub use watchdog::{WATCHDOG, Watchdog};
 
 /// How a receiver wants to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,13 +51,6 @@ pub struct Config {
     /// Those of the configuration.
     pub silences: Vec<Silence>,
     pub watchdog: Option<Watchdog>,
-}
-
-/// An alert that always fires: who no longer hears of it knows that alerts no longer arrive.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Watchdog {
-    pub receivers: Vec<String>,
-    pub every: Span,
 }
 
 /// What makes an alert the same from one episode to the next.
@@ -236,16 +231,17 @@ impl Router {
         self.silences = silences;
     }
 
+    /// What keeps alerts that fire from being told, by their ids.
+    pub fn muted(&self, now: Time) -> BTreeMap<String, Muted> {
+        let mutes = mutes(&self.config, &self.silences, &self.alerts, now);
+        let firing = self.alerts.values().filter(|known| known.event.state == State::Firing);
+        firing.filter_map(|known| Some((known.event.id.clone(), mutes.what_mutes(&known.labels)?))).collect()
+    }
+
     /// What is to be told by now.
     pub fn due(&mut self, now: Time) -> Vec<Notice> {
         let Router { config, silences, alerts, groups, prompt, changed_groups, .. } = self;
-        let active = config.silences.iter().chain(&*silences).filter(|silence| silence.is_active(now));
-        let firing = alerts.iter().filter(|(_, known)| known.event.state == State::Firing);
-        let mutes = Mutes {
-            silences: active.collect(),
-            inhibitions: &config.inhibitions,
-            firing: firing.map(|(identity, known)| (identity.as_str(), &known.labels)).collect(),
-        };
+        let mutes = mutes(config, silences, alerts, now);
         let mut notices = Vec::new();
         for (place, identity, event) in prompt.drain(..) {
             let is_muted = mutes.mutes(&labels(&event));
@@ -299,20 +295,7 @@ impl Router {
             return Vec::new();
         }
         self.watched = Some(now);
-        let notice = |receiver: &String| {
-            let alert = alive(self.started, now);
-            let key = stable_id(&[WATCHDOG, receiver]);
-            Notice {
-                id: stable_id(&[&key, &now.to_string()]),
-                receiver: receiver.clone(),
-                group: BTreeMap::from([("alertname".to_owned(), WATCHDOG.to_owned())]),
-                group_key: key,
-                alerts: vec![alert],
-                made: now,
-                lives: Some(watchdog.every),
-            }
-        };
-        watchdog.receivers.iter().map(notice).collect()
+        watchdog.notices(self.started, now)
     }
 
     /// What has changed since this was last asked for of what has to outlive the process.
@@ -340,36 +323,18 @@ impl Router {
     }
 }
 
-/// The name of the alert that always fires.
-pub const WATCHDOG: &str = "Watchdog";
-
-/// The alert that always fires, as it is told at this time.
-fn alive(since: Time, now: Time) -> AlertEvent {
-    let summary =
-        "tidegauge is alive, and what it tells arrives here. If this stops coming, alerts do not come either.";
-    AlertEvent {
-        id: stable_id(&[WATCHDOG]),
-        alert: WATCHDOG.to_owned(),
-        state: State::Firing,
-        severity: Severity::Info,
-        model: "tidegauge".to_owned(),
-        version: String::new(),
-        slice: String::new(),
-        subject: String::new(),
-        window_start: since,
-        window_end: now,
-        since,
-        condition: "true".to_owned(),
-        reason: String::new(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
-        evidence: Vec::new(),
-        unknown: None,
-        shape: None,
-        incident: None,
-        offsets: Vec::new(),
-        basis: Default::default(),
-        notify: Vec::new(),
+/// All that may keep alerts from being told now.
+fn mutes<'a>(
+    config: &'a Config,
+    silences: &'a [Silence],
+    alerts: &'a BTreeMap<Identity, Known>,
+    now: Time,
+) -> Mutes<'a> {
+    let firing = alerts.iter().filter(|(_, known)| known.event.state == State::Firing);
+    Mutes {
+        silences: config.silences.iter().chain(silences).filter(|silence| silence.is_active(now)).collect(),
+        inhibitions: &config.inhibitions,
+        firing: firing.map(|(identity, known)| (identity.as_str(), &known.labels)).collect(),
     }
 }
 

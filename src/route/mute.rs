@@ -51,9 +51,28 @@ pub(super) struct Mutes<'a> {
     pub firing: BTreeMap<&'a str, &'a Labels>,
 }
 
+/// What keeps an alert that fires from being told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Muted {
+    /// The ids of silences.
+    pub silenced_by: Vec<String>,
+    /// Whether another alert that fires is told in its place.
+    pub inhibited: bool,
+}
+
 impl Mutes<'_> {
     pub fn mutes(&self, labels: &Labels) -> bool {
-        self.silences.iter().any(|silence| all_match(&silence.matchers, labels)) || self.inhibits(labels)
+        self.silences(labels).next().is_some() || self.inhibits(labels)
+    }
+
+    /// What mutes an alert, if anything does.
+    pub fn what_mutes(&self, labels: &Labels) -> Option<Muted> {
+        let silenced_by = self.silences(labels).map(|silence| silence.id.clone()).collect();
+        Some(Muted { silenced_by, inhibited: self.inhibits(labels) }).filter(|muted| *muted != Muted::default())
+    }
+
+    fn silences(&self, labels: &Labels) -> impl Iterator<Item = &Silence> {
+        self.silences.iter().copied().filter(|silence| all_match(&silence.matchers, labels))
     }
 
     fn inhibits(&self, target: &Labels) -> bool {

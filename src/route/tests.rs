@@ -19,7 +19,7 @@ fn event(subject: &str, episode: i64, state: State) -> AlertEvent {
         window_start: Time(episode),
         window_end: Time(episode + i64::from(state == State::Resolved)),
         annotations: BTreeMap::new(),
-        ..alive(Time(episode), Time(0))
+        ..watchdog::alive(Time(episode), Time(0))
     }
 }
 
@@ -235,6 +235,12 @@ fn an_alert_inhibits_those_that_it_explains() {
     let other = AlertEvent { model: "fraud".into(), ..fires("c") };
     let told = bench.at(0, &[fires("b"), critical.clone(), other]);
     assert_eq!(told, ["hook: +a", "hook: +c"], "neither itself nor another model");
+    let inhibited = Muted { silenced_by: Vec::new(), inhibited: true };
+    assert_eq!(bench.router.muted(Time(MINUTE)), BTreeMap::from([(fires("b").id, inhibited)]));
+    bench.router.silence(vec![silence(&["model = fraud"], 0..1000)]);
+    let muted: Vec<_> = bench.router.muted(Time(MINUTE)).into_values().map(|muted| muted.silenced_by.len()).collect();
+    assert_eq!(muted.into_iter().sum::<usize>(), 1, "the other model's is silenced now");
+    bench.router.silence(Vec::new());
     assert_eq!(bench.at(1, &[AlertEvent { state: State::Resolved, ..critical }]), ["hook: -a", "hook: +b"]);
 }
 

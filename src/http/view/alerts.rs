@@ -3,8 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::Serialize;
+
 use crate::engine::Ongoing;
 use crate::monitor::Monitor;
+use crate::route::Muted;
 use crate::rule::Rule;
 use crate::rule::State;
 use crate::rule::alert::{self, AlertEvent, AlertKey};
@@ -20,6 +23,17 @@ pub(super) struct Alerts {
     active: BTreeMap<(String, String), AlertEvent>,
     /// Newest first.
     resolved: VecDeque<AlertEvent>,
+    /// What keeps those that fire from being told, by id.
+    muted: BTreeMap<String, Muted>,
+}
+
+/// An alert as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownAlert {
+    #[serde(flatten)]
+    pub event: AlertEvent,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
 }
 
 impl Alerts {
@@ -58,6 +72,17 @@ impl Alerts {
         for event in self.active.values_mut().filter(|event| event.model == monitor.model) {
             event.incident = incidents.iter().find(|one| one.holds(&event.id)).map(|one| one.told());
         }
+    }
+
+    /// These keep alerts from being told, and nothing else does.
+    pub fn mute(&mut self, muted: BTreeMap<String, Muted>) {
+        self.muted = muted;
+    }
+
+    /// An alert of the list as it is shown.
+    pub fn shown(&self, event: &AlertEvent) -> ShownAlert {
+        let muted = self.muted.get(&event.id).filter(|_| event.state == State::Firing);
+        ShownAlert { event: event.clone(), muted: muted.cloned() }
     }
 
     /// Forgets the alerts of models that are not kept.
@@ -109,6 +134,27 @@ mod tests {
         assert_eq!(alerts.count(State::Resolved), 1);
         alerts.retain(|_| false);
         assert_eq!(alerts.list().count(), 0);
+    }
+
+    #[test]
+    fn one_that_fires_shows_what_mutes_it() {
+        let mut alerts = Alerts::default();
+        for subject in ["income", "age"] {
+            alerts.told(&sample::event(subject, State::Firing));
+        }
+        let id = sample::event("age", State::Firing).id;
+        let muted = Muted { silenced_by: vec!["s1".to_owned()], inhibited: false };
+        alerts.mute(BTreeMap::from([(id, muted)]));
+        let shown = |alerts: &Alerts| -> Vec<serde_json::Value> {
+            let json = |event| serde_json::to_value(alerts.shown(event)).expect("it can be written");
+            alerts.list().map(json).collect()
+        };
+        let age =
+            |all: Vec<serde_json::Value>| all.into_iter().find(|alert| alert["subject"] == "age").expect("it is there");
+        assert_eq!(age(shown(&alerts))["muted"], serde_json::json!({"silenced_by": ["s1"], "inhibited": false}));
+        assert_eq!(shown(&alerts).iter().filter(|alert| alert.get("muted").is_some()).count(), 1);
+        alerts.told(&sample::event("age", State::Resolved));
+        assert!(age(shown(&alerts)).get("muted").is_none(), "it is told that it is over");
     }
 
     #[test]

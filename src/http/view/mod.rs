@@ -18,6 +18,7 @@ use crate::mlflow::hook::Hook;
 use crate::monitor::{Against, Monitor, Season, Source};
 use crate::pane::Partition;
 use crate::reference::Reference;
+use crate::route::Muted;
 use crate::rule::State;
 use crate::rule::alert::{AlertEvent, AlertKey};
 use crate::rule::life::Active;
@@ -25,6 +26,7 @@ use crate::telemetry::Telemetry;
 use crate::time::{Span, Time, Windowing};
 use crate::verdict::Standing;
 use alerts::Alerts;
+pub use alerts::ShownAlert;
 use history::History;
 pub use history::MeasuredWindow;
 
@@ -261,6 +263,11 @@ impl View {
         self.write().alerts.set(monitor, active);
     }
 
+    /// What keeps alerts that fire from being told, by their ids.
+    pub fn muted(&self, muted: BTreeMap<String, Muted>) {
+        self.write().alerts.mute(muted);
+    }
+
     /// The incidents of a monitor that go on, whose alerts are known.
     pub fn incidents<'a>(&self, monitor: &Monitor, incidents: impl IntoIterator<Item = &'a Ongoing>) {
         self.write().alerts.join(monitor, incidents);
@@ -340,8 +347,9 @@ impl View {
     }
 
     /// Firing alerts first, then pending ones, at last those that resolved not long ago.
-    pub(super) fn alert_events(&self, wanted: impl Fn(&AlertEvent) -> bool) -> Vec<AlertEvent> {
-        self.read().alerts.list().filter(|event| wanted(event)).cloned().collect()
+    pub(super) fn alert_events(&self, wanted: impl Fn(&AlertEvent) -> bool) -> Vec<ShownAlert> {
+        let alerts = &self.read().alerts;
+        alerts.list().filter(|event| wanted(event)).map(|event| alerts.shown(event)).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Shown> {
