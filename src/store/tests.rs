@@ -153,7 +153,7 @@ fn record(n: i64) -> Record {
 
 /// A label without a prediction.
 fn entry(n: i64) -> join::Entry {
-    let parts = (None::<()>, Some((Time(n), Truth::Value(n as f64))));
+    let parts = (None::<()>, Some((Time(n), Truth::Value(n as f64))), (0i32, 0i64), (1i32, n));
     postcard::from_bytes(&postcard::to_stdvec(&parts).unwrap()).unwrap()
 }
 
