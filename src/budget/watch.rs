@@ -41,13 +41,11 @@ pub struct Surprise {
     pub pages: bool,
     /// Whether it was paged for and still lasts.
     pub lasts: bool,
-    /// What was remembered of the series before, and the logarithm of the evidence that may be paged for, where there is
-    /// something to tell: much evidence, or a shift that was paged for.
-    pub recalled: Option<(Box<Gauge>, f64)>,
+    /// What was remembered of the series before.
+    pub before: Box<Gauge>,
+    /// The logarithm of the evidence that may be paged for.
+    pub line: f64,
 }
-
-/// The surprise from which it is worth to remember what it was told by.
-const TELLING: f64 = 0.5;
 
 /// The memory of a monitor's budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,17 +117,16 @@ impl Watch {
         for Value { series, value, kind } in values {
             let Some(gauge) = self.gauges.get_mut(series) else { continue };
             let line = self.lines.get(series).copied().unwrap_or_else(|| lines.of(series, gauge));
-            let (before, known) = (gauge.last(), gauge.clone());
+            let before = Box::new(gauge.clone());
             let evidence = gauge.observe(&Observation { end, length, value: *value, kind: *kind }, line);
             let surprise = (evidence / line).max(0.0);
-            let pages = surprise >= 1.0 && !gauge.is_paged() && gauge.last() != before;
+            let pages = surprise >= 1.0 && !gauge.is_paged() && gauge.last() != before.last();
             if pages {
                 gauge.page();
                 self.ledger.charge(end);
             }
             let (is_upward, lasts) = (gauge.is_upward(), gauge.is_paged());
-            let recalled = (surprise >= TELLING || known.is_paged()).then(|| (Box::new(known), line));
-            surprises.push(Surprise { series: series.clone(), surprise, is_upward, pages, lasts, recalled });
+            surprises.push(Surprise { series: series.clone(), surprise, is_upward, pages, lasts, before, line });
         }
         surprises
     }

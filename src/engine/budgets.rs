@@ -80,7 +80,7 @@ impl Surprises {
 
     /// Takes in what a window says, and completes its measurements. Where one is paged for, or still is, its value is
     /// beyond 1, and otherwise below: so an alert that asks for 1 or more fires once for each page. Returns what was
-    /// remembered of series before, where there is something to tell.
+    /// remembered before.
     pub(super) fn judge<'a>(
         &mut self,
         window: Window,
@@ -105,11 +105,9 @@ impl Surprises {
                 m.breached = m.threshold.map(|threshold| Worse::Above.is_beyond(value, threshold));
             }
         }
-        let memory = |surprise: Surprise| {
-            let (gauge, line) = surprise.recalled?;
-            Some(Memory { series: surprise.series, gauge, line })
-        };
-        surprises.into_iter().filter_map(memory).collect()
+        let memory =
+            |surprise: Surprise| Memory { series: surprise.series, gauge: surprise.before, line: surprise.line };
+        surprises.into_iter().map(memory).collect()
     }
 
     /// Takes a shift that has lasted for as long as the budget looks back for what is usual from now on. Until then it

@@ -39,7 +39,7 @@ pub enum Origin {
     Rows,
     /// The labels that had come by then.
     Labels,
-    /// All windows before, of which the log does not tell what was remembered.
+    /// All windows before, of which nothing was remembered, since there were too many series to follow.
     Before,
 }
 
@@ -75,7 +75,7 @@ pub fn number(told: &Told, again: Option<&Told>) -> Number {
 pub fn alone(told: &Told, origin: Origin) -> Number {
     let recorded = parts(told).into_iter().filter(|(_, text)| !text.is_empty());
     let parts = recorded.map(|(name, recorded)| Part { name, recorded, recomputed: None }).collect();
-    let depends = (origin == Origin::Before).then_some("all windows before, of which the log does not say enough");
+    let depends = (origin == Origin::Before).then_some("all windows before, of which nothing was remembered");
     Number { name: name(told), parts, depends }
 }
 
