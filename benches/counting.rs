@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tidegauge::config::load_monitor;
-use tidegauge::engine::{Engine, Event, Start, State};
+use tidegauge::engine::{Engine, Event, Start};
 use tidegauge::lane::Lane;
 use tidegauge::pane::Partition;
 use tidegauge::plan::{Subscriber, TopicPlan};
@@ -44,17 +44,8 @@ fn benchmark(criterion: &mut Criterion) {
     group.finish();
 
     let mut group = criterion.benchmark_group("a window");
-    let mut engine = Engine::new([Start {
-        monitor: subscriber.monitor.clone(),
-        reference: subscriber.reference.clone(),
-        learnt: Vec::new(),
-        state: State::default(),
-        panes: Vec::new(),
-        blocks: Vec::new(),
-        sorts: Vec::new(),
-        delays: Vec::new(),
-        ledger: Arc::new(tidegauge::join::Blank),
-    }]);
+    let start = Start::new(subscriber.monitor.clone(), subscriber.reference.clone());
+    let mut engine = Engine::new([start]);
     engine.step(Event::Assigned { partition: partition.clone(), latest: Default::default() });
     let mut windows = 0;
     let mut next = || {

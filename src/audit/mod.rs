@@ -89,7 +89,7 @@ pub enum What {
         window_start: Time,
         window_end: Time,
         condition: String,
-        /// See [`Basis`]; as are those below.
+        /// What the evidence comes of, as are the next three: see [`crate::rule::basis::Basis`].
         counted: Vec<Stretch>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         compared: Vec<Stretch>,

@@ -50,7 +50,7 @@ impl Round {
             Effect::Alert(alert) => self.alert(&alert, config, router, outlets),
             Effect::Retrain(request) => self.retrain(*request, config, outlets),
             Effect::Verdict(standing) => self.verdict(&standing, config, outlets),
-            Effect::Learnt { learnt, known, from } => {
+            Effect::Learnt { learnt, known, learnt_from } => {
                 tracing::info!(
                     model = %learnt.model, version = %learnt.version, topic = %learnt.topic,
                     rows = known.reference.rows, hash = known.reference.hash, "learnt a reference"
@@ -63,7 +63,7 @@ impl Round {
                     topic: learnt.topic.to_string(),
                     from: String::new(),
                     to: known.reference.hash.clone(),
-                    learnt_from: from,
+                    learnt_from,
                 }));
                 self.commit.learnt.push((learnt.clone(), known.reference));
                 self.learnt.push((learnt, Learnt { axes: known.axes, from: Time::MIN }));

@@ -235,9 +235,6 @@ mod tests {
     fn event(slice: &str, end: i64) -> AlertEvent {
         AlertEvent {
             id: format!("{slice} at {end}"),
-            alert: "Drift".into(),
-            state: State::Firing,
-            severity: Severity::Warning,
             model: "m".into(),
             version: "7".into(),
             slice: slice.into(),
@@ -245,17 +242,7 @@ mod tests {
             window_start: Time(end) - SIZE,
             window_end: Time(end),
             since: Time(end),
-            condition: String::new(),
-            reason: String::new(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            evidence: Vec::new(),
-            unknown: None,
-            shape: None,
-            incident: None,
-            offsets: Vec::new(),
-            basis: Default::default(),
-            notify: Vec::new(),
+            ..AlertEvent::bare("Drift", State::Firing, Severity::Warning)
         }
     }
 

@@ -199,16 +199,14 @@ pub(super) fn judge(mut judged: Judged) -> Vec<Effect> {
     effects
 }
 
-/// What was remembered of earlier windows, of what shows an alert.
+/// What was remembered of earlier windows, of the series that an alert's surprises are of.
 fn recalled(event: &AlertEvent, memories: &[budgets::Memory]) -> Vec<Recalled> {
-    let is_shown = |memory: &&budgets::Memory| {
-        let Series { version, slice, subject, .. } = &memory.series;
-        let of =
-            |m: &&Measurement| *m.subject == **subject && stat::find(m.family, &m.statistic).is_some_and(surprise::is);
-        (event.version.as_str(), event.slice.as_str()) == (&**version, &**slice)
-            && event.evidence.iter().any(|m| of(&m))
+    let surprises = event.evidence.iter().filter(|m| stat::find(m.family, &m.statistic).is_some_and(surprise::is));
+    let subjects: BTreeSet<&str> = surprises.map(|m| m.subject.as_str()).collect();
+    let is_shown = |Series { version, slice, subject, .. }: &Series| {
+        **version == event.version && **slice == event.slice && subjects.contains(&**subject)
     };
-    memories.iter().filter(is_shown).map(budgets::Memory::written).collect()
+    memories.iter().filter(|memory| is_shown(&memory.series)).map(budgets::Memory::written).collect()
 }
 
 /// What the model said, by version and then by slice and group.
@@ -225,7 +223,8 @@ fn said(groups: &mut BTreeMap<(Arc<str>, Arc<str>), Group>) -> BTreeMap<Arc<str>
 impl Labels {
     /// Measures what needs just that of a version and slice.
     pub fn ask(&self, place: Place, needs: Needs) -> Vec<Measurement> {
-        let Some((known, tallies)) = self.versions.get(place.2) else { return Vec::new() };
+        let (_, _, version, _) = place;
+        let Some((known, tallies)) = self.versions.get(version) else { return Vec::new() };
         let (revision, provisional) = (self.revision, self.revision < self.last);
         let coming = self.joined.coming.filter(|_| needs == Needs::Labels);
         let measured = ask(place, (known, tallies), needs, coming, &revision.to_string());

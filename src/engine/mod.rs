@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
 use crate::budget::Account;
-use crate::join::{Changes, DelayTally, Fared, Join, Ledger, Sort};
+use crate::join::{Blank, Changes, DelayTally, Fared, Join, Ledger, Sort};
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
 use crate::pane::{Pane, Partition};
@@ -75,8 +75,8 @@ pub enum Effect {
     Learnt {
         learnt: LearntKey,
         known: Known,
-        /// Where the rows are.
-        from: Vec<OffsetRange>,
+        /// Where the rows are, among others.
+        learnt_from: Vec<OffsetRange>,
     },
     /// Rows of a pane that came when windows with it had been published.
     Late {
@@ -190,6 +190,23 @@ pub struct Start {
     pub delays: Vec<(Time, DelayTally)>,
     /// Where joined predictions are kept.
     pub ledger: Arc<dyn Ledger>,
+}
+
+impl Start {
+    /// Of which nothing is kept yet, nor will be for longer than it runs.
+    pub fn new(monitor: Arc<Monitor>, reference: Option<Arc<Reference>>) -> Start {
+        Start {
+            monitor,
+            reference,
+            learnt: Vec::new(),
+            state: State::default(),
+            panes: Vec::new(),
+            blocks: Vec::new(),
+            sorts: Vec::new(),
+            delays: Vec::new(),
+            ledger: Arc::new(Blank),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -211,13 +211,14 @@ impl Watched {
         if !is_enough {
             return;
         }
-        let (from, sample): (Vec<_>, Vec<Rows>) = self.samples.remove(&key).unwrap_or_default().into_iter().unzip();
-        let from = offsets(&key.topic, &from, &sample);
+        let sample = self.samples.remove(&key).unwrap_or_default();
+        let (partitions, sample): (Vec<_>, Vec<Rows>) = sample.into_iter().unzip();
+        let learnt_from = offsets(&key.topic, &partitions, &sample);
         let known = Known::new(Arc::new(learn(&self.monitor, &key.topic, &sample)), &self.monitor, &key.topic);
         self.learnt.insert(key.clone(), known.clone());
         let readers = self.lanes.keys().filter(|lane| lane.topic == key.topic);
         self.awaited.extend(readers.map(|lane| (key.clone(), lane.clone())));
-        effects.push(Effect::Learnt { learnt: key, known, from });
+        effects.push(Effect::Learnt { learnt: key, known, learnt_from });
     }
 
     /// Publishes nothing yet: on a start, partitions come one by one and say this before the next one is there.

@@ -72,15 +72,14 @@ fn learn(monitor: &Arc<Monitor>, version: &str, found: &Found, rereader: &Reread
     let is_wanted = |lesson: &&Lesson| lesson.version == version || Some(lesson.version.as_str()) == champion;
     let mut learnt = Vec::new();
     for lesson in found.lessons.iter().filter(|lesson| lesson.model == monitor.model).filter(is_wanted) {
-        let gone = rereader.gone(lesson.from.iter().map(|range| (range.partition.clone(), range.first, range.last)))?;
+        let gone = rereader.gone(lesson.from.iter().cloned())?;
         if !gone.is_empty() {
             let why = |gone: String| format!("{gone}, of which version {} had learnt; {ELSEWHERE}", lesson.version);
             return Ok(Base::Missing(gone.into_iter().map(why).collect()));
         }
         let mut sample: Vec<Rows> = Vec::new();
         for range in &lesson.from {
-            let resumed = Resumed { start: Some(range.first), ..Resumed::default() };
-            rereader.read(&range.partition, (range.first, range.last), &resumed, |report| {
+            rereader.read(range, &Base::Learnt(Vec::new()), |report| {
                 let samples = report.progress.into_iter().flat_map(|progress| progress.samples);
                 sample.extend(samples.filter(|(of, _)| **of == *lesson.version).map(|(_, rows)| rows));
             })?;

@@ -16,6 +16,7 @@ use anyhow::{Result, bail};
 use crate::audit::{Entry, Told, What};
 use crate::config::{self, Config};
 use crate::monitor::Monitor;
+use crate::rule::basis::Stretch;
 use base::Base;
 use compare::{Number, Origin};
 use recompute::{Recomputed, Window};
@@ -55,7 +56,6 @@ pub async fn run(options: &Options) -> Result<bool> {
     let rereader = Rereader::new(monitor, &config)?;
     let version = entries.first().map_or("", version_of);
     let base = base::base(monitor, version, &config, &found, &rereader)?;
-    let rereader = rereader.counting_on(&base);
     let mut is_same = found.verdict.is_ok();
     for entry in &entries {
         is_same &= explain(entry, &config, monitor, &base, &rereader, &mut show)?;
@@ -99,14 +99,14 @@ fn explain(
     let origins: Vec<Origin> = evidence.iter().map(|told| compare::origin(told, recalled)).collect();
     let (mut of_rows, mut of_labels) = (None, None);
     if origins.contains(&Origin::Rows) {
-        show.stretches("rows", counted)?;
-        show.stretches("compared with", compared)?;
+        show.records("rows", counted.iter().map(Stretch::range))?;
+        show.records("compared with", compared.iter().map(Stretch::range))?;
         of_rows = again(window.of_rows(counted, compared, recalled)?, &window, show)?;
     }
     if origins.contains(&Origin::Labels) {
         if let Some(joined) = joined {
-            show.stretches("predictions", &joined.predictions)?;
-            show.ranges("labels", &joined.labels)?;
+            show.records("predictions", joined.predictions.iter().map(Stretch::range))?;
+            show.records("labels", joined.labels.iter().cloned())?;
         }
         let revision = evidence.iter().map(|told| told.revision).max().unwrap_or(0);
         of_labels = again(window.of_labels(joined.as_ref(), revision)?, &window, show)?;

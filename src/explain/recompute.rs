@@ -8,11 +8,10 @@ use super::base::Base;
 use super::rows::Rereader;
 use crate::block::Block;
 use crate::engine::{self, Effect, Engine, Event, Known, Start, State, Surprises};
-use crate::join::Blank;
 use crate::measurement::Measurement;
 use crate::monitor::Monitor;
-use crate::pane::{Pane, Partition};
-use crate::rule::basis::{Joined, Recalled, Stretch};
+use crate::pane::Pane;
+use crate::rule::basis::{Joined, OffsetRange, Recalled, Stretch};
 use crate::shard::{Labelled, Predicted};
 use crate::time::Time;
 
@@ -42,7 +41,7 @@ impl Window<'_> {
         if counted.is_empty() {
             return Ok(Recomputed::Impossible(vec!["the log does not say of which rows it was computed".to_owned()]));
         }
-        let missing = self.missing(counted.iter().chain(compared).map(offsets))?;
+        let missing = self.missing(counted.iter().chain(compared).map(Stretch::range))?;
         if !missing.is_empty() {
             return Ok(Recomputed::Impossible(missing));
         }
@@ -50,7 +49,7 @@ impl Window<'_> {
         let start = Start { blocks: self.blocks(&past), panes, ..self.start(recalled) };
         let mut engine = Engine::new([start]);
         // A row after the window had come, as its last panes may have had none.
-        let at = Partition { topic: counted[0].topic.clone(), partition: counted[0].partition };
+        let at = counted[0].range().partition;
         let latest = [(self.monitor.model.as_str().into(), self.end + self.monitor.windowing.lateness)].into();
         engine.step(Event::Assigned { partition: at.clone(), latest });
         for (learnt, _, from) in self.base.learnt() {
@@ -69,37 +68,34 @@ impl Window<'_> {
             let why = "the log does not say by which labels it was computed".to_owned();
             return Ok(Recomputed::Impossible(vec![why]));
         };
-        let of_labels = joined.labels.iter().map(|range| (range.partition.clone(), range.first, range.last));
-        let missing = self.missing(joined.predictions.iter().map(offsets).chain(of_labels.clone()))?;
+        let missing =
+            self.missing(joined.predictions.iter().map(Stretch::range).chain(joined.labels.iter().cloned()))?;
         if !missing.is_empty() {
             return Ok(Recomputed::Impossible(missing));
         }
         let (mut records, mut rows) = (Vec::new(), 0);
         for stretch in &joined.predictions {
-            let (at, first, last) = offsets(stretch);
-            let resumed = self.base.resumed(self.monitor, &at.topic, first);
             let mut predictions: Vec<Predicted> = Vec::new();
-            rows += self.rereader.read(&at, (first, last), &resumed, |report| {
+            rows += self.rereader.read(&stretch.range(), self.base, |report| {
                 predictions.extend(report.progress.into_iter().flat_map(|progress| progress.predictions));
             })?;
             // What had come too late was not joined either.
             predictions.retain(|predicted| predicted.time >= stretch.first_pane);
-            records.push((at.partition, predictions, Vec::new()));
+            records.push((stretch.partition, predictions, Vec::new()));
         }
-        for (at, first, last) in of_labels {
-            let resumed = self.base.resumed(self.monitor, &at.topic, first);
+        for range in &joined.labels {
             let mut labels: Vec<Labelled> = Vec::new();
-            rows += self.rereader.read(&at, (first, last), &resumed, |report| {
+            rows += self.rereader.read(range, self.base, |report| {
                 labels.extend(report.progress.into_iter().flat_map(|progress| progress.labels));
             })?;
-            records.push((at.partition, Vec::new(), labels));
+            records.push((range.partition.partition, Vec::new(), labels));
         }
         let measurements = engine::rejoined(self.start(&[]), self.end, records, joined.coming, revision);
         Ok(Recomputed::Measured { measurements, rows })
     }
 
     /// What there is no more of all that is needed.
-    fn missing(&self, wanted: impl Iterator<Item = (Partition, i64, i64)>) -> Result<Vec<String>> {
+    fn missing(&self, wanted: impl Iterator<Item = OffsetRange>) -> Result<Vec<String>> {
         match self.base {
             Base::Missing(why) => Ok(why.clone()),
             Base::Given(_) | Base::Learnt(_) => self.rereader.gone(wanted),
@@ -111,9 +107,7 @@ impl Window<'_> {
     fn panes(&self, stretches: &[Stretch]) -> Result<(Vec<Pane>, u64)> {
         let (mut panes, mut rows) = (Vec::new(), 0);
         for stretch in stretches {
-            let (at, first, last) = offsets(stretch);
-            let resumed = self.base.resumed(self.monitor, &at.topic, first);
-            rows += self.rereader.read(&at, (first, last), &resumed, |report| {
+            rows += self.rereader.read(&stretch.range(), self.base, |report| {
                 let closed = report.progress.into_iter().flat_map(|progress| progress.closed);
                 panes.extend(closed.filter(|pane| stretch.has(pane.key.start)));
             })?;
@@ -140,20 +134,7 @@ impl Window<'_> {
             surprises: Surprises::recalled(recalled, version, slice, monitor, reference.as_deref()),
             ..State::default()
         };
-        Start {
-            monitor: (*monitor).clone(),
-            reference,
-            learnt: learnt.iter().map(|(key, reference, _)| (key.clone(), reference.clone())).collect(),
-            state,
-            panes: Vec::new(),
-            blocks: Vec::new(),
-            sorts: Vec::new(),
-            delays: Vec::new(),
-            ledger: Arc::new(Blank),
-        }
+        let learnt = learnt.iter().map(|(key, reference, _)| (key.clone(), reference.clone())).collect();
+        Start { learnt, state, ..Start::new((*monitor).clone(), reference) }
     }
-}
-
-fn offsets(stretch: &Stretch) -> (Partition, i64, i64) {
-    (stretch.at(), stretch.first, stretch.last)
 }

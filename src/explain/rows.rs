@@ -10,34 +10,27 @@ use crate::lane::Lane;
 use crate::monitor::Monitor;
 use crate::pane::Partition;
 use crate::plan::{Subscriber, TopicPlan};
-use crate::reference::Reference;
-use crate::shard::{Report, Resumed};
+use crate::rule::basis::OffsetRange;
+use crate::shard::Report;
 use crate::source::reread::Reader;
 
 /// Reads rows of one monitor.
 pub struct Rereader {
     monitor: Arc<Monitor>,
     most_versions: usize,
-    /// What all versions are counted on, once that is known.
-    given: Option<Arc<Reference>>,
     reader: Reader,
 }
 
 impl Rereader {
     pub fn new(monitor: &Arc<Monitor>, config: &Config) -> Result<Rereader> {
         let reader = Reader::new(&config.kafka).context("start a Kafka consumer")?;
-        Ok(Rereader { monitor: monitor.clone(), most_versions: config.limits.versions, given: None, reader })
+        Ok(Rereader { monitor: monitor.clone(), most_versions: config.limits.versions, reader })
     }
 
-    /// Counts on this from now on.
-    pub fn counting_on(self, base: &Base) -> Rereader {
-        Rereader { given: base.given(), ..self }
-    }
-
-    /// Which of these offsets, from the first to the last of a partition, Kafka no longer has.
-    pub fn gone(&self, wanted: impl IntoIterator<Item = (Partition, i64, i64)>) -> Result<Vec<String>> {
+    /// Which of these offsets Kafka no longer has.
+    pub fn gone(&self, wanted: impl IntoIterator<Item = OffsetRange>) -> Result<Vec<String>> {
         let mut gone = Vec::new();
-        for (at, first, last) in wanted {
+        for OffsetRange { partition: at, first, last } in wanted {
             let (low, high) = self.reader.held(&at).with_context(|| format!("ask Kafka what {at} holds"))?;
             let missing = missing((first, last), (low, high)).into_iter();
             gone.extend(missing.map(|(from, to)| {
@@ -48,18 +41,15 @@ impl Rereader {
         Ok(gone)
     }
 
-    /// Counts what there is from the first offset to the last. Returns how many rows there were.
-    pub fn read(
-        &self,
-        at: &Partition,
-        offsets: (i64, i64),
-        resumed: &Resumed,
-        mut take: impl FnMut(Report),
-    ) -> Result<u64> {
-        let subscriber = Subscriber { monitor: self.monitor.clone(), reference: self.given.clone() };
+    /// Counts what there is from the first offset to the last, on what there is to count on. Returns how many rows there
+    /// were.
+    pub fn read(&self, range: &OffsetRange, base: &Base, mut take: impl FnMut(Report)) -> Result<u64> {
+        let OffsetRange { partition: at, first, last } = range;
+        let subscriber = Subscriber { monitor: self.monitor.clone(), reference: base.given() };
         let plan = TopicPlan::new(&at.topic, std::slice::from_ref(&subscriber), self.most_versions);
-        let (mut lane, mut rows) = (Lane::new(at.clone(), &plan, resumed), 0);
-        let read = self.reader.read(at, offsets, |batch| {
+        let resumed = base.resumed(&self.monitor, &at.topic, *first);
+        let (mut lane, mut rows) = (Lane::new(at.clone(), &plan, &resumed), 0);
+        let read = self.reader.read(at, (*first, *last), |batch| {
             rows += batch.len() as u64;
             take(lane.count(batch.iter()));
         });

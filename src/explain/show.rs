@@ -10,7 +10,7 @@ use super::log::Found;
 use crate::audit::{Entry, Told, What};
 use crate::config::Config;
 use crate::pane::Partition;
-use crate::rule::basis::{OffsetRange, Stretch};
+use crate::rule::basis::OffsetRange;
 
 pub struct Show<W> {
     out: W,
@@ -55,19 +55,12 @@ impl<W: Write> Show<W> {
         Ok(writeln!(self.out, "  it was told without numbers")?)
     }
 
-    /// Where the rows are.
-    pub fn stretches(&mut self, what: &str, stretches: &[Stretch]) -> Result<()> {
-        stretches.iter().try_for_each(|one| self.records(what, &one.at(), one.first, one.last))
-    }
-
-    /// Where other records are.
-    pub fn ranges(&mut self, what: &str, ranges: &[OffsetRange]) -> Result<()> {
-        ranges.iter().try_for_each(|one| self.records(what, &one.partition, one.first, one.last))
-    }
-
-    fn records(&mut self, what: &str, at: &Partition, first: i64, last: i64) -> Result<()> {
-        let Partition { topic, partition } = at;
-        Ok(writeln!(self.out, "  {what:<14} {topic}/{partition}: offsets {first}-{last}")?)
+    /// Where records are.
+    pub fn records(&mut self, what: &str, ranges: impl IntoIterator<Item = OffsetRange>) -> Result<()> {
+        for OffsetRange { partition: Partition { topic, partition }, first, last } in ranges {
+            writeln!(self.out, "  {what:<14} {topic}/{partition}: offsets {first}-{last}")?;
+        }
+        Ok(())
     }
 
     /// How much was read.

@@ -46,27 +46,16 @@ pub fn measurement(statistic: &str, subject: &str, value: Option<f64>) -> Measur
 pub fn event(subject: &str, state: State) -> AlertEvent {
     AlertEvent {
         id: subject.to_owned(),
-        alert: "FeatureDrift".to_owned(),
-        state,
-        severity: Severity::Critical,
         model: "credit".to_owned(),
         version: "7".to_owned(),
-        slice: String::new(),
         subject: subject.to_owned(),
-        window_start: Time(0),
         window_end: Time(3_600_000),
         since: Time(3_600_000),
         condition: "drift.psi > 0.2".to_owned(),
-        reason: String::new(),
-        labels: BTreeMap::new(),
         annotations: BTreeMap::from([("summary".to_owned(), format!("FeatureDrift: {subject} of credit version 7"))]),
         evidence: vec![measurement("psi", subject, Some(0.31))],
-        unknown: None,
-        shape: None,
-        incident: None,
-        offsets: Vec::new(),
-        basis: Default::default(),
         notify: vec!["oncall".to_owned()],
+        ..AlertEvent::bare("FeatureDrift", state, Severity::Critical)
     }
 }
 

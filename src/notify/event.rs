@@ -195,22 +195,14 @@ mod tests {
     fn told(state: State) -> AlertEvent {
         AlertEvent {
             id: "episode".into(),
-            alert: "FeatureDrift".into(),
-            state,
-            severity: Severity::Warning,
             model: "credit".into(),
             version: "7".into(),
-            slice: String::new(),
             subject: "income".into(),
-            window_start: Time(0),
             window_end: Time(3_600_000),
             since: Time(3_600_000),
             condition: "drift.psi > 0.2".into(),
-            reason: String::new(),
             labels: BTreeMap::from([("team".into(), "risk".into())]),
-            annotations: BTreeMap::new(),
             evidence: vec![measured()],
-            unknown: None,
             shape: Some(Shape { reference: vec![1.0, 0.0], current: vec![0.0, 1.0] }),
             incident: Some(Incident {
                 id: "incident".into(),
@@ -220,8 +212,8 @@ mod tests {
                 likely: vec![likely(Cause::UnitChange)],
             }),
             offsets: offsets(),
-            basis: Default::default(),
             notify: vec!["hook".into()],
+            ..AlertEvent::bare("FeatureDrift", state, Severity::Warning)
         }
     }
 

@@ -18,8 +18,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config;
-use crate::engine::{Effect, Start, State};
-use crate::join::Blank;
+use crate::engine::{Effect, Start};
 use crate::measurement::Measurement;
 use crate::monitor::{Monitor, Source};
 use crate::pane::Partition;
@@ -252,21 +251,8 @@ impl<'a> Replay<'a> {
             let power = Power::new(injection, &injector.subjects());
             injected.push((injector, power));
         }
-        let (learnt, panes, blocks, delays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // Of a file no more is kept than while it is read.
-        let ledger = Arc::new(Blank);
-        let state = State::default();
-        let start = Start {
-            monitor: monitor.clone(),
-            reference,
-            learnt,
-            state,
-            panes,
-            blocks,
-            sorts: Vec::new(),
-            delays,
-            ledger,
-        };
+        let start = Start::new(monitor.clone(), reference);
         let mut watch = Watch::new(start, usize::MAX);
         let mut next = BTreeMap::new();
         for topic in watch.topics() {

@@ -42,26 +42,12 @@ pub(super) fn alive(since: Time, now: Time) -> AlertEvent {
         "tidegauge is alive, and what it tells arrives here. If this stops coming, alerts do not come either.";
     AlertEvent {
         id: stable_id(&[WATCHDOG]),
-        alert: WATCHDOG.to_owned(),
-        state: State::Firing,
-        severity: Severity::Info,
         model: "tidegauge".to_owned(),
-        version: String::new(),
-        slice: String::new(),
-        subject: String::new(),
         window_start: since,
         window_end: now,
         since,
         condition: "true".to_owned(),
-        reason: String::new(),
-        labels: BTreeMap::new(),
         annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
-        evidence: Vec::new(),
-        unknown: None,
-        shape: None,
-        incident: None,
-        offsets: Vec::new(),
-        basis: Default::default(),
-        notify: Vec::new(),
+        ..AlertEvent::bare(WATCHDOG, State::Firing, Severity::Info)
     }
 }

@@ -90,13 +90,38 @@ pub struct Incident {
 }
 
 impl AlertEvent {
+    /// One of which no more is said.
+    pub fn bare(alert: &str, state: State, severity: Severity) -> AlertEvent {
+        AlertEvent {
+            id: String::new(),
+            alert: alert.to_owned(),
+            state,
+            severity,
+            model: String::new(),
+            version: String::new(),
+            slice: String::new(),
+            subject: String::new(),
+            window_start: Time(0),
+            window_end: Time(0),
+            since: Time(0),
+            condition: String::new(),
+            reason: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            evidence: Vec::new(),
+            unknown: None,
+            shape: None,
+            incident: None,
+            offsets: Vec::new(),
+            basis: Basis::default(),
+            notify: Vec::new(),
+        }
+    }
+
     /// What is known of an alert by itself, before the window's measurements and the rule's templates are filled in.
     pub fn new(model: &str, rule: &Rule, key: &AlertKey, active: &Active, window: Window, state: State) -> AlertEvent {
         AlertEvent {
             id: active.id.clone(),
-            alert: rule.name.clone(),
-            state,
-            severity: rule.severity,
             model: model.to_owned(),
             version: key.version.to_string(),
             slice: key.slice.to_string(),
@@ -105,16 +130,9 @@ impl AlertEvent {
             window_end: window.end,
             since: active.since,
             condition: rule.when.text().to_owned(),
-            reason: String::new(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            evidence: Vec::new(),
             unknown: active.unknown.clone(),
-            shape: None,
-            incident: None,
-            offsets: Vec::new(),
-            basis: Basis::default(),
             notify: rule.notify.clone(),
+            ..AlertEvent::bare(&rule.name, state, rule.severity)
         }
     }
 }

@@ -55,8 +55,10 @@ impl Stretch {
         }
     }
 
-    pub fn at(&self) -> Partition {
-        Partition { topic: self.topic.clone(), partition: self.partition }
+    /// Its offsets.
+    pub fn range(&self) -> OffsetRange {
+        let partition = Partition { topic: self.topic.clone(), partition: self.partition };
+        OffsetRange { partition, first: self.first, last: self.last }
     }
 
     /// Whether a pane is of the stretch.

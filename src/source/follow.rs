@@ -40,15 +40,11 @@ impl Follower {
     /// # Errors
     /// When librdkafka refuses the configuration.
     pub fn new(config: &Config, topic: &str, next: BTreeMap<i32, i64>) -> KafkaResult<Follower> {
-        let mut client = config.client();
+        let mut client = config.reader();
         if !config.properties.contains_key("queued.max.messages.kbytes") {
             client.set("queued.max.messages.kbytes", "4096");
         }
         client
-            // Whoever may read as the daemon's group may read this too; only who subscribes becomes a member.
-            .set("group.id", &config.group)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "false")
             // Where an offset is gone there is a gap, and what comes after it is still of use.
             .set("auto.offset.reset", "earliest");

@@ -49,6 +49,17 @@ impl Config {
         client
     }
 
+    /// How to read by offsets that somebody else keeps: no group is joined, and nothing committed.
+    pub fn reader(&self) -> ClientConfig {
+        let mut client = self.client();
+        client
+            // Whoever may read as the daemon's group may read this too; only who subscribes becomes a member.
+            .set("group.id", &self.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false");
+        client
+    }
+
     fn consumer(&self) -> ClientConfig {
         let mut client = self.client();
         let defaults = [

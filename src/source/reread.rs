@@ -30,12 +30,8 @@ impl Reader {
     /// # Errors
     /// When librdkafka refuses the configuration.
     pub fn new(config: &Config) -> KafkaResult<Reader> {
-        let mut client = config.client();
+        let mut client = config.reader();
         client
-            // Whoever may read as the daemon's group may read these; only who subscribes becomes a member.
-            .set("group.id", &config.group)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             // What is gone must not be passed over in silence.
             .set("auto.offset.reset", "error");

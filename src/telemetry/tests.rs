@@ -319,27 +319,13 @@ fn measurement(statistic: &str, subject: &str) -> Measurement {
 fn event() -> AlertEvent {
     AlertEvent {
         id: "1".to_owned(),
-        alert: "FeatureDrift".to_owned(),
-        state: State::Firing,
-        severity: Severity::Critical,
         model: "credit".to_owned(),
         version: "7".to_owned(),
-        slice: String::new(),
         subject: "income".to_owned(),
-        window_start: Time(0),
         window_end: Time(3_600_000),
         since: Time(3_600_000),
         condition: "drift.psi > 0.2".to_owned(),
-        reason: String::new(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        evidence: vec![],
-        unknown: None,
-        shape: None,
-        incident: None,
-        offsets: vec![],
-        basis: Default::default(),
-        notify: vec![],
+        ..AlertEvent::bare("FeatureDrift", State::Firing, Severity::Critical)
     }
 }
 

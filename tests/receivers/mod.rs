@@ -75,9 +75,6 @@ fn alert(subject: &str, state: State) -> AlertEvent {
     };
     AlertEvent {
         id: format!("id-{subject}"),
-        alert: "FeatureDrift".into(),
-        state,
-        severity: Severity::Critical,
         model: "credit".into(),
         version: "7".into(),
         slice: "purpose=<b>\"é\" & co</b>\\n".into(),
@@ -93,7 +90,6 @@ fn alert(subject: &str, state: State) -> AlertEvent {
             ("runbook_url".into(), "https://runbooks.example/drift?a=1&b=2".into()),
         ]),
         evidence: vec![measured],
-        unknown: None,
         shape: Some(Shape { reference: vec![0.3, 0.4, 0.3, 0.0], current: vec![0.0, 0.1, 0.3, 0.6] }),
         incident: Some(Incident {
             id: "incident".into(),
@@ -102,9 +98,7 @@ fn alert(subject: &str, state: State) -> AlertEvent {
             ranked: vec![],
             likely: vec![likely],
         }),
-        offsets: vec![],
-        basis: Default::default(),
-        notify: vec![],
+        ..AlertEvent::bare("FeatureDrift", state, Severity::Critical)
     }
 }
 

@@ -92,14 +92,9 @@ pub fn alert(subject: &str, state: State) -> AlertEvent {
     };
     AlertEvent {
         id: format!("id-{subject}"),
-        alert: "FeatureDrift".into(),
-        state,
-        severity: Severity::Critical,
         model: "credit".into(),
         version: "7".into(),
-        slice: String::new(),
         subject: subject.into(),
-        window_start: Time(0),
         window_end: Time(if state == State::Firing { 3_600_000 } else { 7_200_000 }),
         since: Time(3_600_000),
         condition: "drift.psi > 0.2".into(),
@@ -107,12 +102,7 @@ pub fn alert(subject: &str, state: State) -> AlertEvent {
         labels: BTreeMap::from([("team".into(), "risk".into())]),
         annotations: BTreeMap::from([("summary".into(), format!("{subject} of credit has drifted"))]),
         evidence: vec![measured],
-        unknown: None,
-        shape: None,
-        incident: None,
-        offsets: vec![],
-        basis: Default::default(),
-        notify: vec![],
+        ..AlertEvent::bare("FeatureDrift", state, Severity::Critical)
     }
 }
 
